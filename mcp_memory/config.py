@@ -1,0 +1,257 @@
+"""Settings, read once: defaults < config.toml < `MCP_MEMORY_*` environment < command-line flags."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from mcp_memory.errors import ConfigError
+from mcp_memory.models import Identifier
+
+APP_NAME = "mcp-memory"
+ENV_PREFIX = "MCP_MEMORY_"
+ENV_DELIMITER = "__"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EmbeddingConfig(_Section):
+    """Which model turns text into vectors."""
+
+    provider: Literal["local", "openai"] = "local"
+    """`local` is the model inside the package; `openai` is any server that answers POST /v1/embeddings."""
+    model: str = "all-MiniLM-L6-v2"
+    """The model's name, sent to the endpoint and remembered with the vectors. With `local`, the one that is shipped."""
+    dimension: Annotated[int, Field(ge=2, le=8192)] = 384
+    """Numbers in one vector. The local model makes 384."""
+    base_url: str = "http://127.0.0.1:11434/v1"
+    """The endpoint's address up to and including /v1. The default is where Ollama listens."""
+    api_key: SecretStr | None = None
+    """The endpoint's key, when it wants one. Better given as MCP_MEMORY_EMBEDDING__API_KEY than written in a file."""
+    timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Seconds to wait for one answer of the endpoint."""
+    batch_size: Annotated[int, Field(ge=1, le=512)] = 32
+    """Texts in one run of the model or one request."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processor threads of the local model."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.provider == "local" and (self.model != "all-MiniLM-L6-v2" or self.dimension != 384):
+            raise ValueError(
+                'provider "local" is the shipped all-MiniLM-L6-v2 with dimension 384; for another model set provider = "openai"'
+            )
+        return self
+
+
+class SearchConfig(_Section):
+    """How signals are weighed. The defaults were chosen on development data; `benchmarks/` shows how."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 10
+    """Hits of one search when the caller does not say."""
+    dense_weight: Annotated[float, Field(ge=0, le=10)] = 0.7
+    """Weight of similarity in meaning."""
+    text_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
+    """Weight of shared words (BM25)."""
+    session_weight: Annotated[float, Field(ge=0, le=10)] = 0.2
+    """Weight of how well the whole session of a memory fits."""
+    entity_weight: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """Weight of mentioning an entity that the query names."""
+    speaker_boost: Annotated[float, Field(ge=1, le=10)] = 1.2
+    """Factor for what the person said whom the query is about."""
+
+
+class MemoryConfig(_Section):
+    """What is kept, and how long."""
+
+    session_ttl_days: Annotated[float, Field(gt=0, le=36500)] = 30.0
+    """Days until a memory of level session expires."""
+
+
+class ForgetConfig(_Section):
+    """How forgetting is guarded."""
+
+    plan_ttl_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
+    """Minutes for which a plan of what to forget can be carried out."""
+
+
+class GraphConfig(_Section):
+    """The embedded graph database."""
+
+    engine: Literal["kuzu", "ladybug"] = "kuzu"
+    """`ladybug` is the maintained fork of kuzu; install it with `pip install ladybug`."""
+    buffer_pool_mib: Annotated[int, Field(ge=64, le=65536)] = 256
+    """Memory, in MiB, that the graph may use for its pages."""
+
+
+class VectorsConfig(_Section):
+    """The LanceDB table."""
+
+    optimize_after_writes: Annotated[int, Field(ge=1, le=100_000)] = 100
+    """Writes after which the table is compacted and its indexes brought up to date, in the background."""
+    optimize_after_seconds: Annotated[float, Field(ge=1, le=86_400)] = 30.0
+    """Seconds after which the same happens if there was any write."""
+
+
+class Config(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
+    )
+    """The folder that holds everything remembered. Empty or absent: this system's folder for application data."""
+    user_id: Identifier = "me"
+    """Whose memory it is when a call does not say."""
+    agent_id: Identifier | None = None
+    """The agent whose memory is joined when a call does not say."""
+    session_id: Identifier | None = None
+    """The session when a call does not say. Claude Code's own session id is used when this is absent."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    """How much is written to stderr. What is remembered is never logged."""
+    embedding: EmbeddingConfig = EmbeddingConfig()
+    search: SearchConfig = SearchConfig()
+    memory: MemoryConfig = MemoryConfig()
+    forget: ForgetConfig = ForgetConfig()
+    graph: GraphConfig = GraphConfig()
+    vectors: VectorsConfig = VectorsConfig()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load` merges file, environment and flags itself, so that an error can name where its value stands."""
+        return (init_settings,)
+
+
+def default_config_file() -> Path:
+    """Where config.toml is looked for when --config does not say."""
+    return Path(platformdirs.user_config_dir(APP_NAME, appauthor=False)) / "config.toml"
+
+
+def load(config_file: Path | None = None, flags: dict[str, Any] | None = None) -> Config:
+    """The settings of this process.
+
+    `config_file` must exist when given; the default one need not. `flags` holds only what was set on the command line.
+    Raises ConfigError, which names file, key and expectation.
+    """
+    path = config_file or default_config_file()
+    from_file = _read_toml(path, required=config_file is not None)
+    from_env = _read_environment()
+    from_flags = flags or {}
+    try:
+        return Config(**_merged(_merged(from_file, from_env), from_flags))
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        keys = tuple(str(part) for part in problem["loc"])
+        raise ConfigError(*_whereabouts(keys, path, from_env, from_flags), _expectation(problem)) from error
+
+
+def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        if required:
+            raise ConfigError(str(path), "", "no such file; give the path of a TOML file") from error
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "", f"cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(str(path), "", f"is not valid TOML: {error}") from error
+    if data.get("data_dir") == "":
+        del data["data_dir"]
+    if isinstance(folder := data.get("data_dir"), str):
+        data["data_dir"] = Path(folder).expanduser()
+    return data
+
+
+def _read_environment() -> dict[str, Any]:
+    """What `MCP_MEMORY_*` says. A variable that names no setting is an error: a typo must not pass for a setting."""
+    for variable in os.environ:
+        name = variable.removeprefix(ENV_PREFIX).lower()
+        if variable.startswith(ENV_PREFIX) and name.split(ENV_DELIMITER)[0] not in Config.model_fields:
+            raise ConfigError(
+                "environment", variable, "names no setting; see config.example.toml for those there are"
+            )
+    source = EnvSettingsSource(
+        Config,
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        env_ignore_empty=True,
+        case_sensitive=False,
+    )
+    try:
+        values = source()
+    except SettingsError as error:
+        raise ConfigError("environment", ENV_PREFIX + "*", str(error)) from error
+    if folder := values.get("data_dir"):
+        values["data_dir"] = Path(folder).expanduser()
+    claude_code_session = os.environ.get("CLAUDE_CODE_SESSION_ID")
+    if claude_code_session and "session_id" not in values:
+        values["session_id"] = claude_code_session
+    return values
+
+
+def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        below = merged.get(key)
+        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _whereabouts(
+    keys: tuple[str, ...], path: Path, from_env: dict[str, Any], from_flags: dict[str, Any]
+) -> tuple[str, str]:
+    if _holds(from_flags, keys):
+        return "command line", "--" + "-".join(keys).replace("_", "-")
+    if _holds(from_env, keys):
+        return "environment", ENV_PREFIX + ENV_DELIMITER.join(keys).upper()
+    return str(path), ".".join(keys)
+
+
+def _holds(values: dict[str, Any], keys: tuple[str, ...]) -> bool:
+    current: Any = values
+    for key in keys:
+        if not isinstance(current, dict) or key not in current:
+            return False
+        current = current[key]
+    return bool(keys)
+
+
+def _expectation(problem: ErrorDetails) -> str:
+    # The value itself is left out: it may be a key that stands in the wrong place.
+    match problem["type"]:
+        case "extra_forbidden":
+            return "is no setting; see config.example.toml for those there are"
+        case "value_error":
+            return str(problem["ctx"]["error"]) if "ctx" in problem else problem["msg"]
+        case _:
+            return f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"

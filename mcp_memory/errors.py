@@ -1,0 +1,179 @@
+"""Everything that can go wrong, as one tree that callers catch by meaning.
+
+    McpMemoryError
+    ├── InvalidInput            the caller's argument; say it again, corrected
+    ├── NotFound
+    │   ├── MemoryNotFound
+    │   ├── EntityNotFound
+    │   ├── SessionNotFound
+    │   ├── PlanNotFound
+    │   └── PlanExpired
+    ├── ConfigError             a setting in a file, the environment or a flag
+    ├── StoreError              the data folder or one of the three stores
+    │   ├── DataFolderUnusable
+    │   ├── StoreLocked
+    │   ├── DiskFull
+    │   ├── LedgerDamaged
+    │   ├── LedgerTooNew
+    │   ├── EmbedderChanged
+    │   └── IndexFailed
+    └── EmbeddingError          the model that turns text into vectors
+        ├── ModelMissing
+        └── EmbeddingEndpointFailed
+
+Each class takes data and builds its own sentence: what failed, with which value, what to do next.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class McpMemoryError(Exception):
+    """Base of every error this package raises on purpose."""
+
+
+class InvalidInput(McpMemoryError):
+    """An argument that cannot be accepted; nothing was stored or changed."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class NotFound(McpMemoryError):
+    """Nothing of that name is visible in this scope. It may exist for somebody else: the answer is the same."""
+
+
+class MemoryNotFound(NotFound):
+    def __init__(self, memory_id: str) -> None:
+        super().__init__(
+            f"No memory with the id {shown(memory_id)} here. Use an id that search_memory or add_memory answered."
+        )
+
+
+class EntityNotFound(NotFound):
+    def __init__(self, entity: str) -> None:
+        super().__init__(
+            f"No entity {shown(entity)} here. list_entities without `entity` shows the names that are known."
+        )
+
+
+class SessionNotFound(NotFound):
+    def __init__(self, session_id: str) -> None:
+        super().__init__(
+            f"No memories of a session {shown(session_id)} here. memory://recent shows the latest ones."
+        )
+
+
+class PlanNotFound(NotFound):
+    def __init__(self, plan_id: str) -> None:
+        super().__init__(
+            f"No plan {shown(plan_id)} here. Call forget without plan_id, with what to forget, to get a new plan."
+        )
+
+
+class PlanExpired(NotFound):
+    def __init__(self, plan_id: str, minutes: int) -> None:
+        super().__init__(
+            f"The plan {shown(plan_id)} is older than {minutes} minutes and nothing was forgotten. "
+            "Call forget again with what to forget to get a new plan."
+        )
+
+
+class ConfigError(McpMemoryError):
+    """A setting that cannot be used. Names where it stands, its key, and what is expected; never a secret's value."""
+
+    def __init__(self, source: str, key: str, problem: str) -> None:
+        where = f"{source}, {key}" if key else source
+        super().__init__(f"{where}: {problem}")
+        self.source = source
+        self.key = key
+
+
+class StoreError(McpMemoryError):
+    """The data folder or one of the stores in it."""
+
+
+class DataFolderUnusable(StoreError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"The data folder {path} cannot be used: {reason}. "
+            "Make it writable, or choose another with --data-dir or MCP_MEMORY_DATA_DIR."
+        )
+
+
+class StoreLocked(StoreError):
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(
+            f"The memory in {path} is in use by another mcp-memory process{holder}. "
+            "Close that host or command, or choose another folder with --data-dir."
+        )
+
+
+class DiskFull(StoreError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The disk that holds {path} is full: this was not stored. Make room and try again; "
+            "everything acknowledged before is safe."
+        )
+
+
+class LedgerDamaged(StoreError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"The ledger {path} cannot be read ({reason}). Nothing was changed. "
+            "Move the file aside and restore a copy of it; do not delete it."
+        )
+
+
+class LedgerTooNew(StoreError):
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"The ledger {path} has schema version {found}; this program knows versions up to {known}. "
+            "Install the newer mcp-memory-layer that wrote it."
+        )
+
+
+class EmbedderChanged(StoreError):
+    def __init__(self, stored: str, configured: str) -> None:
+        super().__init__(
+            f"The vectors here were made by {stored}, but the configured embedder is {configured}. "
+            "Run `mcp-memory rebuild` to embed everything again with it, or set the old embedder back."
+        )
+
+
+class IndexFailed(StoreError):
+    """A derived index refused; the ledger is untouched and `mcp-memory rebuild` makes the index anew."""
+
+    def __init__(self, index: str, reason: str) -> None:
+        super().__init__(
+            f"The {index} index failed: {reason}. The ledger is safe; `mcp-memory rebuild` makes it anew."
+        )
+        self.index = index
+
+
+class EmbeddingError(McpMemoryError):
+    """Text could not be turned into vectors. What was said is safe in the ledger."""
+
+
+class ModelMissing(EmbeddingError):
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"The embedding model at {path} cannot be loaded: {reason}. Reinstall the package, which carries it."
+        )
+
+
+class EmbeddingEndpointFailed(EmbeddingError):
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(
+            f"The embedding endpoint {url} failed: {reason}. "
+            "Check embedding.base_url, embedding.model and embedding.api_key."
+        )
+
+
+def shown(value: str, limit: int = 60) -> str:
+    """A caller's value, quoted for a sentence: one line, escaped, cut at `limit` characters."""
+    text = value if len(value) <= limit else value[: limit - 1] + "…"
+    return repr(text)

@@ -1,0 +1,567 @@
+"""The nouns of memory, as values: what crosses a border (tool, command, file) and is validated there, once."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+from mcp_memory.errors import InvalidInput, shown
+
+Kind = Literal["message", "fact", "preference", "event", "plan", "procedure", "summary"]
+Level = Literal["user", "session", "agent"]
+State = Literal["active", "superseded", "expired", "archived"]
+Role = Literal["user", "assistant", "system", "tool"]
+EntityType = Literal[
+    "person",
+    "organisation",
+    "place",
+    "product",
+    "project",
+    "tool",
+    "event",
+    "concept",
+    "email",
+    "url",
+    "handle",
+    "title",
+    "code",
+    "file",
+]
+Signal = Literal["dense", "text", "session", "entity", "speaker"]
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+MAX_CONTENT = 32_000
+"""Characters of one memory: about 8,000 tokens, more than a host lets one tool argument carry."""
+MAX_IDENTIFIER = 128
+MAX_METADATA_BYTES = 8_192
+MAX_MESSAGES = 1_000
+"""Messages of one call: a long day of conversation, embedded in some seconds, well inside a host's time-out."""
+MAX_NAMED = 200
+"""Entities, and relations, that one call may bring."""
+MAX_LIMIT = 100
+FUTURE_TOLERANCE = timedelta(days=1)
+"""How far ahead of our clock a time of saying may lie: clocks differ, and so do days around the globe."""
+
+
+def _identifier(value: str) -> str:
+    text = value.strip()
+    if not text:
+        raise ValueError("must not be empty; leave it out to use the configured default")
+    if len(text) > MAX_IDENTIFIER:
+        raise ValueError(f"has {len(text)} characters; at most {MAX_IDENTIFIER} are allowed")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise ValueError("contains a control character; use printable characters only")
+    return text
+
+
+def _content(value: str) -> str:
+    # NUL ends a string for some readers and a lone surrogate cannot be written as UTF-8 at all.
+    text = value.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+    if not text:
+        raise ValueError("is empty; give the words to remember")
+    if len(text) > MAX_CONTENT:
+        raise ValueError(
+            f"has {len(text):,} characters; at most {MAX_CONTENT:,} are kept in one memory: split it"
+        )
+    return text
+
+
+def _metadata(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    try:
+        size = len(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "strict"))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(
+            "is not JSON; use text, finite numbers, true, false, null, lists and objects"
+        ) from error
+    if size > MAX_METADATA_BYTES:
+        raise ValueError(
+            f"is {size:,} bytes as JSON; at most {MAX_METADATA_BYTES:,} are kept: put long text in content"
+        )
+    return value
+
+
+def parse_moment(value: object, *, end_of_day: bool = False) -> datetime:
+    """A point in time from ISO 8601 text, in UTC.
+
+    A time of day needs its offset; a date alone means that day in UTC, its first instant or, with `end_of_day`,
+    its last. Raises ValueError with a sentence for a person.
+    """
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, date):
+        moment = datetime.combine(value, time.max if end_of_day else time.min, UTC)
+    elif isinstance(value, str):
+        text = value.strip()
+        try:
+            if len(text) == len("2026-01-31"):
+                day = date.fromisoformat(text)
+                return datetime.combine(day, time.max if end_of_day else time.min, UTC)
+            moment = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ValueError(
+                f"{shown(text)} is not a possible time; write ISO 8601 such as 2026-03-02T14:05:00+01:00"
+            ) from error
+    else:
+        raise ValueError("is not a time; write ISO 8601 text such as 2026-03-02T14:05:00Z")
+    if moment.tzinfo is None:
+        raise ValueError(
+            f"{shown(str(value))} says no time zone; end it with Z for UTC or an offset such as +02:00"
+        )
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{shown(str(value))} lies outside the years 1 to 9999") from error
+
+
+def _moment(value: object) -> object:
+    return None if value is None else parse_moment(value)
+
+
+def _moment_until(value: object) -> object:
+    return None if value is None else parse_moment(value, end_of_day=True)
+
+
+def _observed(value: datetime) -> datetime:
+    if value > datetime.now(UTC) + FUTURE_TOLERANCE:
+        raise ValueError(
+            f"{iso(value)} lies in the future; it is when this was said (for a plan's date use valid_from)"
+        )
+    return value
+
+
+def iso(moment: datetime) -> str:
+    """UTC, to the second unless it has a fraction: `2026-03-02T14:05:00Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+_as_iso = PlainSerializer(iso, return_type=str, when_used="json-unless-none")
+Moment = Annotated[datetime, BeforeValidator(_moment), _as_iso]
+"""A point in time, UTC; text is parsed by `parse_moment`."""
+MomentUntil = Annotated[datetime, BeforeValidator(_moment_until), _as_iso]
+"""The same, as the inclusive end of a range: a date alone means the end of that day."""
+ObservedAt = Annotated[datetime, AfterValidator(_observed), BeforeValidator(_moment), _as_iso]
+"""When something was said: not in the future."""
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Content = Annotated[str, AfterValidator(_content)]
+Metadata = Annotated[dict[str, JsonValue], AfterValidator(_metadata)]
+Importance = Annotated[float, Field(ge=0.0, le=1.0)]
+Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
+
+
+class _Value(BaseModel):
+    """Immutable, and an argument nobody knows is an error rather than a silent nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Scope(_Value):
+    """Whose memory: every read and every write carries one.
+
+    A memory is visible when its level's id equals the scope's: user level, the same user; session level, the same
+    user and session; agent level, the same agent.
+    """
+
+    user_id: Identifier
+    agent_id: Identifier | None = None
+    session_id: Identifier | None = None
+
+    def owner(self, level: Level) -> str:
+        """The key under which memories of `level` are kept, equal exactly for scopes that share them.
+
+        Each id carries its length, so no id can be made to read like two.
+        """
+        match level:
+            case "user":
+                return f"user:{self.user_id}"
+            case "session":
+                if self.session_id is None:
+                    raise InvalidInput("session_id", "a memory of level session needs one; give session_id")
+                return f"session:{len(self.user_id)}:{self.user_id}:{self.session_id}"
+            case "agent":
+                if self.agent_id is None:
+                    raise InvalidInput(
+                        "agent_id", "a memory of level agent needs one; give agent_id or set it in the config"
+                    )
+                return f"agent:{self.agent_id}"
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The keys of all that is visible here, user level first."""
+        keys = [self.owner("user")]
+        if self.session_id is not None:
+            keys.append(self.owner("session"))
+        if self.agent_id is not None:
+            keys.append(self.owner("agent"))
+        return tuple(keys)
+
+
+class NewEntity(_Value):
+    name: Identifier
+    type: EntityType = "concept"
+    aliases: Annotated[tuple[Identifier, ...], Field(max_length=20)] = ()
+
+
+class NewRelation(_Value):
+    """`subject –predicate→ object`, as the calling assistant understood it."""
+
+    subject: Identifier
+    predicate: Identifier
+    object: Identifier
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if name_key(self.subject) == name_key(self.object):
+            raise ValueError("subject and object are the same; a relation joins two entities")
+        _check_range(self.valid_from, self.valid_until, "valid_from", "valid_until")
+        return self
+
+
+class NewMessage(_Value):
+    """One verbatim turn. `name` is the speaker; `time` is when it was said."""
+
+    role: Role = "user"
+    content: Content
+    name: Identifier | None = None
+    time: ObservedAt | None = None
+
+
+class AddRequest(_Value):
+    """Either one statement (`content`) or a conversation (`messages`), with what the caller already understood."""
+
+    content: Content | None = None
+    messages: Annotated[tuple[NewMessage, ...], Field(max_length=MAX_MESSAGES)] = ()
+    kind: Kind | None = None
+    level: Level = "user"
+    observed_at: ObservedAt | None = None
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+    importance: Importance = 0.5
+    metadata: Metadata = Field(default_factory=dict)
+    entities: Annotated[tuple[NewEntity, ...], Field(max_length=MAX_NAMED)] = ()
+    relations: Annotated[tuple[NewRelation, ...], Field(max_length=MAX_NAMED)] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.content is None) == (not self.messages):
+            raise ValueError(
+                "give either content (one statement) or messages (a conversation), not both and not neither"
+            )
+        _check_range(self.valid_from, self.valid_until, "valid_from", "valid_until")
+        return self
+
+
+class SearchRequest(_Value):
+    query: Content
+    limit: Limit = 10
+    kinds: tuple[Kind, ...] = ()
+    entity: Identifier | None = None
+    since: Moment | None = None
+    until: MomentUntil | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.since, self.until, "since", "until")
+        return self
+
+
+class EntitiesRequest(_Value):
+    """A page of entities, or one of them whole (`entity`: its name, an alias or its id)."""
+
+    entity: Identifier | None = None
+    query: Identifier | None = None
+    types: tuple[EntityType, ...] = ()
+    limit: Limit = 20
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
+class ForgetRequest(_Value):
+    """By `ids` at once; by anything wider a plan first, then again with its `plan_id`."""
+
+    ids: Annotated[tuple[Identifier, ...], Field(max_length=1_000)] = ()
+    plan_id: Identifier | None = None
+    query: Content | None = None
+    entity: Identifier | None = None
+    session: Identifier | None = None
+    before: Moment | None = None
+    everything: bool = False
+
+    @property
+    def is_wide(self) -> bool:
+        return any((self.query, self.entity, self.session, self.before, self.everything))
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if sum((bool(self.ids), self.plan_id is not None, self.is_wide)) != 1:
+            raise ValueError(
+                "say what to forget in one way: ids, or plan_id, or one or more of query, entity, session, before, everything"
+            )
+        if self.everything and any((self.query, self.entity, self.session, self.before)):
+            raise ValueError(
+                "everything cannot be narrowed; leave it out and give query, entity, session or before alone"
+            )
+        return self
+
+
+class Memory(_Value):
+    """One remembered thing. `source` is the client it came through, taken from the connection."""
+
+    id: str
+    text: str
+    kind: Kind
+    level: Level
+    user_id: str
+    agent_id: str | None = None
+    session_id: str | None = None
+    role: Role | None = None
+    speaker: str | None = None
+    source: str | None = None
+    observed_at: Moment
+    recorded_at: Moment
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+    expires_at: Moment | None = None
+    importance: float = 0.5
+    state: State = "active"
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class SignalScore(_Value):
+    """Where one signal ranked a hit: `rank` from 1, `score` normalised to 0–1 within the query."""
+
+    signal: Signal
+    rank: int
+    score: float
+
+
+class Hit(_Value):
+    """A memory that answers a query. `score` is the fused sum: it orders hits of one query, and no more than that."""
+
+    memory: Memory
+    score: float
+    signals: tuple[SignalScore, ...]
+
+
+class Added(_Value):
+    """One memory of an add: `stored`, or `duplicate` with the id of the one we have."""
+
+    id: str
+    status: Literal["stored", "duplicate"]
+
+
+class AddResult(_Value):
+    memories: tuple[Added, ...]
+    entities: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+
+class SearchResult(_Value):
+    hits: tuple[Hit, ...]
+    total: int
+    """How many memories were considered a candidate, of which `hits` are the best."""
+    degraded: tuple[str, ...] = ()
+
+
+class EntityRef(_Value):
+    id: str
+    name: str
+    type: EntityType
+
+
+class Entity(EntityRef):
+    aliases: tuple[str, ...] = ()
+    mentions: int
+    first_mentioned: Moment
+    last_mentioned: Moment
+
+
+class Relation(_Value):
+    id: str
+    subject: EntityRef
+    predicate: str
+    object: EntityRef
+    valid_from: Moment | None = None
+    valid_until: Moment | None = None
+    memory_id: str
+
+
+class EntityDetail(_Value):
+    entity: Entity
+    relations: tuple[Relation, ...]
+    memories: tuple[Memory, ...]
+    """The latest that mention it, newest first."""
+    neighbours: tuple[EntityRef, ...]
+    """Entities one step away: joined by a relation, or mentioned by the same memory."""
+
+
+class EntitiesResult(_Value):
+    entities: tuple[Entity, ...]
+    total: int
+    detail: EntityDetail | None = None
+
+
+class ForgetPlan(_Value):
+    plan_id: str
+    count: int
+    examples: tuple[Memory, ...]
+    expires_at: Moment
+
+
+class ForgetResult(_Value):
+    """Either a `plan`, with nothing forgotten yet, or what was `forgotten`."""
+
+    plan: ForgetPlan | None = None
+    forgotten: tuple[str, ...] = ()
+    entities_removed: int = 0
+    not_found: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
+
+
+class HistoryEvent(_Value):
+    event: Literal["created", "repeated"]
+    at: Moment
+    source: str | None = None
+
+
+class MemoryDetail(_Value):
+    memory: Memory
+    history: tuple[HistoryEvent, ...]
+    entities: tuple[EntityRef, ...]
+    relations: tuple[Relation, ...]
+    neighbours: tuple[Memory, ...]
+    """The turns just before and after it in its session, in order of time."""
+
+
+class SessionSummary(_Value):
+    session_id: str
+    memories: int
+    first: Moment
+    last: Moment
+
+
+class Stats(_Value):
+    """How much is remembered in a scope."""
+
+    memories: int
+    by_kind: dict[str, int]
+    by_level: dict[str, int]
+    entities: int
+    relations: int
+    sessions: int
+    oldest: Moment | None = None
+    newest: Moment | None = None
+    pending: int = 0
+    """Memories acknowledged but not yet indexed, in the whole store."""
+
+
+class IndexHealth(_Value):
+    """One derived index against the ledger. `rows` is None when it could not be read; `problem` says why."""
+
+    name: Literal["vectors", "graph"]
+    rows: int | None
+    expected: int
+    bytes: int
+    problem: str | None = None
+
+    @property
+    def agrees(self) -> bool:
+        return self.problem is None and self.rows == self.expected
+
+
+class Health(_Value):
+    """What `doctor` shows: where things are, how large, which embedder, and whether the three stores agree."""
+
+    data_dir: str
+    schema_version: int
+    ledger_bytes: int
+    ledger_memories: int
+    pending: int
+    """Acknowledged, not yet indexed."""
+    embedder: str
+    indexes: tuple[IndexHealth, ...]
+
+    @property
+    def agrees(self) -> bool:
+        return self.pending == 0 and all(index.agrees for index in self.indexes)
+
+
+class Rebuilt(_Value):
+    """What a rebuild made anew from the ledger."""
+
+    memories: int
+    entities: int
+    relations: int
+    embedder: str
+
+
+def name_key(name: str) -> str:
+    """The form under which two spellings of a name are one: compatibility form, case folded, single spaces."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def parse(model: type[_Model], arguments: dict[str, Any]) -> _Model:
+    """`model` from plain arguments; raises InvalidInput with one sentence for the first thing that is wrong."""
+    try:
+        return model.model_validate(arguments)
+    except ValidationError as error:
+        raise invalid_input(error) from error
+
+
+def invalid_input(error: ValidationError) -> InvalidInput:
+    """The first problem of a failed validation, as one sentence that says what was wrong and what is expected."""
+    problem = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in problem["loc"]) or "arguments"
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "extra_forbidden":
+            known = ", ".join(_known_fields(error))
+            text = "is not an argument here; check its spelling" + (f" (known: {known})" if known else "")
+        case "missing":
+            text = "is missing; it is required"
+        case "value_error":
+            text = str(context.get("error", problem["msg"]))
+        case "literal_error":
+            text = f"{shown(str(problem['input']))} is unknown; use one of {context['expected']}"
+        case "greater_than_equal":
+            text = f"{shown(str(problem['input']))} is too small; the least is {context['ge']}"
+        case "less_than_equal":
+            text = f"{shown(str(problem['input']))} is too large; the most is {context['le']}"
+        case "too_long":
+            text = f"has {context['actual_length']} items; at most {context['max_length']} are allowed in one call"
+        case _:
+            text = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}; got {shown(str(problem['input']))}"
+    return InvalidInput(field, text)
+
+
+def _known_fields(error: ValidationError) -> tuple[str, ...]:
+    model = _MODELS.get(error.title)
+    return tuple(model.model_fields) if model else ()
+
+
+def _check_range(first: datetime | None, last: datetime | None, first_name: str, last_name: str) -> None:
+    if first is not None and last is not None and first > last:
+        raise ValueError(
+            f"{first_name} ({iso(first)}) is later than {last_name} ({iso(last)}); swap or correct them"
+        )
+
+
+_MODELS: dict[str, type[BaseModel]] = {
+    model.__name__: model
+    for model in (AddRequest, SearchRequest, EntitiesRequest, ForgetRequest, NewMessage, Scope)
+}

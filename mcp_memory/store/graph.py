@@ -1,0 +1,266 @@
+"""The graph of entities in embedded Kùzu (or its fork ladybug): who is mentioned where, and how they are joined.
+
+Its file carries ids, codes and times, no text; rows are created and deleted, never updated; on any doubt it is thrown
+away and built anew from the ledger, because three faults of the engine can only be avoided, not mended:
+every checkpoint uses up 8 MiB of the address space, updates swell the file, and deleted strings stay in it.
+"""
+
+# kuzu and ladybug publish no types; what leaves this module is typed.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false, reportMissingImports=false
+
+from __future__ import annotations
+
+import importlib
+
+# kuzu reaches for importlib.util without importing it.
+import importlib.util
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Literal, TypeVar
+
+import anyio
+import anyio.to_thread
+import pyarrow as pa
+
+from mcp_memory.errors import ConfigError, DiskFull, IndexFailed
+from mcp_memory.store.ledger import GraphRows
+
+_Result = TypeVar("_Result")
+
+Engine = Literal["kuzu", "ladybug"]
+MAX_DB_SIZE = 64 << 30
+"""Address space, not disk: the default of 8 TiB fails where address space is limited."""
+BEGINNING, END = -(2**63), 2**63 - 1
+"""Open ends of a relation's validity, so that a range test needs no null."""
+
+_SCHEMA = (
+    "CREATE NODE TABLE Entity(id STRING, PRIMARY KEY(id))",
+    "CREATE NODE TABLE Memory(id STRING, PRIMARY KEY(id))",
+    "CREATE REL TABLE MENTIONS(FROM Memory TO Entity)",
+    "CREATE REL TABLE RELATES(FROM Entity TO Entity, id STRING, type INT64, valid_from INT64, valid_until INT64,"
+    " memory_id STRING)",
+)
+_ADD_ENTITIES = "UNWIND $ids AS id MERGE (:Entity {id: id})"
+_ADD_MEMORIES = "UNWIND $ids AS id CREATE (:Memory {id: id})"
+_ADD_MENTIONS = "UNWIND $rows AS row MATCH (m:Memory {id: row.memory}), (e:Entity {id: row.entity}) CREATE (m)-[:MENTIONS]->(e)"
+_ADD_RELATIONS = (
+    "UNWIND $rows AS row MATCH (s:Entity {id: row.subject}), (o:Entity {id: row.object})"
+    " CREATE (s)-[:RELATES {id: row.id, type: row.type, valid_from: row.valid_from, valid_until: row.valid_until,"
+    " memory_id: row.memory}]->(o)"
+)
+_DELETE_RELATIONS = "MATCH ()-[r:RELATES]->() WHERE r.memory_id IN $ids DELETE r"
+_DELETE_MEMORIES = "MATCH (m:Memory) WHERE m.id IN $ids DETACH DELETE m"
+_DELETE_ENTITIES = "MATCH (e:Entity) WHERE e.id IN $ids DETACH DELETE e"
+_MENTIONING = (
+    "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids RETURN m.id, count(e) AS named"
+    " ORDER BY named DESC, m.id LIMIT $limit"
+)
+_RELATED = (
+    "MATCH (a:Entity)-[:RELATES]-(b:Entity) WHERE a.id = $id AND b.id <> a.id RETURN DISTINCT b.id ORDER BY b.id"
+    " LIMIT $limit"
+)
+_TOGETHER = (
+    "MATCH (a:Entity)<-[:MENTIONS]-(m:Memory)-[:MENTIONS]->(b:Entity) WHERE a.id = $id AND b.id <> a.id"
+    " RETURN b.id, count(m) AS often ORDER BY often DESC, b.id LIMIT $limit"
+)
+_COUNT_MEMORIES = "MATCH (m:Memory) RETURN count(m)"
+
+
+class Graph:
+    """The one open graph of a data folder. One thread speaks to it; queries are fixed and parameterised."""
+
+    name: Final = "graph"
+
+    def __init__(self, path: Path, database: Any, connection: Any) -> None:
+        self._path = path
+        self._database = database
+        self._connection = connection
+        self._limiter = anyio.CapacityLimiter(1)
+
+    @classmethod
+    async def open(cls, path: Path, *, engine: Engine, buffer_pool_mib: int) -> tuple[Graph, bool]:
+        """The graph at `path`, and whether it had to be made. Raises IndexFailed when it cannot be read."""
+        return await anyio.to_thread.run_sync(partial(cls._open, path, engine, buffer_pool_mib))
+
+    @classmethod
+    def _open(cls, path: Path, engine: Engine, buffer_pool_mib: int) -> tuple[Graph, bool]:
+        try:
+            module: Any = importlib.import_module(engine)
+        except ImportError as error:
+            raise ConfigError(
+                "graph", "engine", f"{engine} is not installed; run pip install {engine}"
+            ) from error
+        is_new = not path.exists()
+        with _translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            database = module.Database(
+                str(path), buffer_pool_size=buffer_pool_mib << 20, max_db_size=MAX_DB_SIZE
+            )
+            connection = module.Connection(database, num_threads=1)
+            if is_new:
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+        return cls(path, database, connection), is_new
+
+    async def close(self) -> None:
+        def close() -> None:
+            self._connection.close()
+            self._database.close()
+
+        await self._run(close)
+
+    async def add(self, rows: GraphRows) -> None:
+        """Rows of memories that are not in the graph yet; entities may be."""
+
+        def add() -> None:
+            with self._transaction():
+                self._insert(rows)
+
+        await self._run(add)
+
+    async def replace(self, rows: GraphRows) -> None:
+        """The same for memories that may be there."""
+
+        def replace() -> None:
+            with self._transaction():
+                self._delete(rows.memory_ids)
+                self._insert(rows)
+
+        await self._run(replace)
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Memories and entities, with all their edges."""
+
+        def delete() -> None:
+            with self._transaction():
+                self._delete(ids)
+                self._execute(_DELETE_ENTITIES, ids=list(ids))
+
+        await self._run(delete)
+
+    async def load(self, rows: GraphRows) -> None:
+        """Fill an empty graph: 10,000 entities and 20,000 relations in a tenth of a second."""
+
+        def load() -> None:
+            self._copy("Entity", pa.table({"id": pa.array(rows.entity_ids, pa.string())}))
+            self._copy("Memory", pa.table({"id": pa.array(rows.memory_ids, pa.string())}))
+            memory_ids, entity_ids = zip(*rows.mentions, strict=True) if rows.mentions else ((), ())
+            self._copy(
+                "MENTIONS",
+                pa.table(
+                    {"from": pa.array(memory_ids, pa.string()), "to": pa.array(entity_ids, pa.string())}
+                ),
+            )
+            columns = list(zip(*map(_bounded, rows.relations), strict=True)) or [()] * 7
+            self._copy(
+                "RELATES",
+                pa.table(
+                    {
+                        "from": pa.array(columns[0], pa.string()),
+                        "to": pa.array(columns[1], pa.string()),
+                        "id": pa.array(columns[2], pa.string()),
+                        "type": pa.array(columns[3], pa.int64()),
+                        "valid_from": pa.array(columns[4], pa.int64()),
+                        "valid_until": pa.array(columns[5], pa.int64()),
+                        "memory_id": pa.array(columns[6], pa.string()),
+                    }
+                ),
+            )
+
+        await self._run(load)
+
+    async def mentioning(self, entity_ids: Sequence[str], limit: int) -> dict[str, int]:
+        """Memory ids, with how many of these entities each mentions, most first."""
+        rows = await self._run(partial(self._execute, _MENTIONING, ids=list(entity_ids), limit=limit))
+        return dict(rows)
+
+    async def neighbours(self, entity_id: str, limit: int) -> tuple[str, ...]:
+        """Entities one step away: joined by a relation first, then those mentioned together most often."""
+
+        def neighbours() -> tuple[str, ...]:
+            related = [row[0] for row in self._execute(_RELATED, id=entity_id, limit=limit)]
+            together = [row[0] for row in self._execute(_TOGETHER, id=entity_id, limit=limit)]
+            return tuple(dict.fromkeys((*related, *together)))[:limit]
+
+        return await self._run(neighbours)
+
+    async def count(self) -> int:
+        """Memories in the graph."""
+        rows = await self._run(partial(self._execute, _COUNT_MEMORIES))
+        return int(rows[0][0])
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.stat().st_size for file in self._path.parent.iterdir() if file.is_file())
+
+    def _insert(self, rows: GraphRows) -> None:
+        if rows.entity_ids:
+            self._execute(_ADD_ENTITIES, ids=list(rows.entity_ids))
+        self._execute(_ADD_MEMORIES, ids=list(rows.memory_ids))
+        if rows.mentions:
+            self._execute(_ADD_MENTIONS, rows=[{"memory": m, "entity": e} for m, e in rows.mentions])
+        if rows.relations:
+            names = ("subject", "object", "id", "type", "valid_from", "valid_until", "memory")
+            relations = [dict(zip(names, _bounded(row), strict=True)) for row in rows.relations]
+            self._execute(_ADD_RELATIONS, rows=relations)
+
+    def _delete(self, memory_ids: Sequence[str]) -> None:
+        self._execute(_DELETE_RELATIONS, ids=list(memory_ids))
+        self._execute(_DELETE_MEMORIES, ids=list(memory_ids))
+
+    def _copy(self, table: str, rows: pa.Table) -> None:
+        if rows.num_rows:
+            # The table's name is one of ours; a COPY takes no parameter in its place.
+            self._execute(f"COPY {table} FROM $rows", rows=rows)
+
+    def _execute(self, statement: str, **parameters: object) -> list[list[Any]]:
+        result = self._connection.execute(statement, parameters)
+        rows: list[list[Any]] = result.get_all()
+        result.close()
+        return rows
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        self._execute("BEGIN TRANSACTION")
+        try:
+            yield
+        except BaseException:
+            self._execute("ROLLBACK")
+            raise
+        self._execute("COMMIT")
+
+    async def _run(self, work: Callable[[], _Result]) -> _Result:
+        def run() -> _Result:
+            with _translated(self._path):
+                return work()
+
+        return await anyio.to_thread.run_sync(run, limiter=self._limiter)
+
+
+def remove(path: Path) -> None:
+    """Delete a graph that is closed, with its log; the ledger has everything that was in it."""
+    for file in path.parent.glob(path.name + "*"):
+        file.unlink()
+
+
+def _bounded(
+    row: tuple[str, str, str, int, int | None, int | None, str],
+) -> tuple[str, str, str, int, int, int, str]:
+    subject, target, relation_id, code, valid_from, valid_until, memory_id = row
+    first = BEGINNING if valid_from is None else valid_from
+    last = END if valid_until is None else valid_until
+    return subject, target, relation_id, code, first, last, memory_id
+
+
+@contextmanager
+def _translated(path: Path) -> Generator[None]:
+    try:
+        yield
+    except (RuntimeError, OSError) as error:  # all that the engines raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "No space left" in str(error):
+            raise DiskFull(path) from error
+        raise IndexFailed("graph", reason[:200]) from error

@@ -1,0 +1,291 @@
+"""The LanceDB table: one row per memory with its vector and text, searched by meaning and by words.
+
+Derived from the ledger; it may be deleted and is built anew. It remembers which embedder made its vectors.
+"""
+
+# lancedb and pyarrow publish few types; what leaves this module is typed.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+import lancedb
+import numpy as np
+import pyarrow as pa
+from lancedb.expr import Expr, col, lit
+from lancedb.index import FTS, Bitmap, BTree
+from lancedb.query import FullTextOperator, MatchQuery
+from numpy.typing import NDArray
+
+from mcp_memory.errors import DiskFull, EmbedderChanged, IndexFailed
+from mcp_memory.models import Kind, Memory, Scope
+
+TABLE = "memories"
+EMBEDDER_KEY = "mcp_memory.embedder"
+KEEP_VERSIONS = timedelta(seconds=60)
+"""Old versions live this long, for searches that still read them."""
+INDEX_CACHE_BYTES = 64 << 20
+METADATA_CACHE_BYTES = 32 << 20
+"""LanceDB would keep gigabytes; this holds the indexes of some hundred thousand memories."""
+IDS_PER_FILTER = 10_000
+"""Ids in one filter expression; a search confined to more memories than that is confined to the latest of them."""
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)
+"""When a memory expires that does not: a filter on a column without nulls is one comparison."""
+
+FULL_TEXT = FTS(
+    # Words of any script by ICU's dictionaries, and the parts of identifiers: get_user_by_id is found by "user".
+    base_tokenizer="icu/split",
+    # "running" finds "run"; words of other languages pass through the English stemmer nearly unchanged, alike
+    # on both sides.
+    language="English",
+    stem=True,
+    # "The Who" and "to be or not to be" consist of nothing else.
+    remove_stop_words=False,
+    ascii_folding=True,
+    with_position=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a candidate must fulfil, before it is ranked. `ids` confines it to these memories."""
+
+    scope: Scope
+    now: datetime
+    kinds: tuple[Kind, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row that one signal found. `score` is that signal's own: a cosine, or a BM25 sum."""
+
+    memory_id: str
+    score: float
+    session_id: str | None
+    role: str | None
+    speaker: str | None
+
+
+class VectorTable:
+    """The table of one data folder. Writes go one at a time; reads run beside them."""
+
+    name: Final = "vectors"
+
+    def __init__(self, folder: Path, connection: Any, table: Any, dimension: int) -> None:
+        self._folder = folder
+        self._connection = connection
+        self._table = table
+        self._schema = _schema(dimension, "")
+        self._dimension = dimension
+        self._writing = anyio.Lock()
+        self._writes_since_optimize = 0
+        self._last_optimize = time.monotonic()
+
+    @classmethod
+    async def open(cls, folder: Path, *, embedder: str, dimension: int) -> tuple[VectorTable, bool]:
+        """The table in `folder`, and whether it had to be made.
+
+        Raises EmbedderChanged when its vectors are another embedder's, IndexFailed when it cannot be read.
+        """
+        with _translated(folder):
+            session = lancedb.Session(
+                index_cache_size_bytes=INDEX_CACHE_BYTES, metadata_cache_size_bytes=METADATA_CACHE_BYTES
+            )
+            connection = await lancedb.connect_async(str(folder), session=session)
+            if TABLE not in (await connection.list_tables()).tables:
+                table = await connection.create_table(TABLE, schema=_schema(dimension, embedder))
+                await table.set_unenforced_primary_key("id")
+                opened = cls(folder, connection, table, dimension)
+                await opened.create_indexes()
+                return opened, True
+            table = await connection.open_table(TABLE)
+            metadata = (await table.schema()).metadata or {}
+        stored = metadata.get(EMBEDDER_KEY.encode(), b"an unknown embedder").decode()
+        if stored != embedder:
+            raise EmbedderChanged(stored, embedder)
+        return cls(folder, connection, table, dimension), False
+
+    def close(self) -> None:
+        self._table.close()
+        self._connection.close()
+
+    async def add(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> None:
+        """Rows for memories that are not in the table yet. `vectors` has shape `(len(memories), dimension)`."""
+        if not memories:
+            return
+        async with self._writing:
+            with _translated(self._folder):
+                await self._table.add(self._rows(memories, vectors))
+            self._writes_since_optimize += len(memories)
+
+    async def replace(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> None:
+        """The same for memories that may be there: what a crash left half done is done again."""
+        await self.delete([memory.id for memory in memories])
+        await self.add(memories, vectors)
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """By id only: LanceDB keeps a predicate in its log, so it must not hold what is forgotten."""
+        async with self._writing:
+            for start in range(0, len(ids), IDS_PER_FILTER):
+                with _translated(self._folder):
+                    await self._table.delete(col("id").isin(list(ids[start : start + IDS_PER_FILTER])))
+            self._writes_since_optimize += len(ids)
+
+    async def dense(self, vector: NDArray[np.float32], where: Filter, limit: int) -> tuple[Candidate, ...]:
+        """The nearest in meaning; score is the cosine, from −1 to 1."""
+        with _translated(self._folder):
+            query = self._table.query().nearest_to(vector).distance_type("dot").where(_expression(where))
+            found = await query.select([*_CANDIDATE_COLUMNS, "_distance"]).limit(limit).to_arrow()
+        # LanceDB's dot distance is 1 − dot, and the vectors are normalised.
+        return _candidates(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
+
+    async def full_text(
+        self, words: str, where: Filter, limit: int, *, every_word: bool = False
+    ) -> tuple[Candidate, ...]:
+        """The best by shared words, or only those that have every word; score is BM25."""
+        # A quotation mark would begin a phrase, and an unclosed one finds nothing.
+        text = words.replace('"', " ")
+        match = MatchQuery(text, "text", operator=FullTextOperator.AND if every_word else FullTextOperator.OR)
+        with _translated(self._folder):
+            query = self._table.query().nearest_to_text(match).where(_expression(where))
+            found = await query.select([*_CANDIDATE_COLUMNS, "_score"]).limit(limit).to_arrow()
+        return _candidates(found, found["_score"].to_pylist())
+
+    async def count(self) -> int:
+        with _translated(self._folder):
+            return int(await self._table.count_rows())
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
+
+    def needs_optimize(self, after_writes: int, after_seconds: float) -> bool:
+        """Whether so many rows, or any row so long ago, were written since the last `optimize`."""
+        writes, waited = self._writes_since_optimize, time.monotonic() - self._last_optimize
+        return writes >= after_writes or (writes > 0 and waited >= after_seconds)
+
+    async def optimize(self) -> None:
+        """Join small fragments, bring the indexes up to date, drop old versions."""
+        async with self._writing:
+            with _translated(self._folder):
+                await self._table.optimize(cleanup_older_than=KEEP_VERSIONS)
+            self._writes_since_optimize = 0
+            self._last_optimize = time.monotonic()
+
+    async def create_indexes(self) -> None:
+        with _translated(self._folder):
+            await self._table.create_index("text", config=FULL_TEXT)
+            for column in ("owner", "kind"):
+                await self._table.create_index(column, config=Bitmap())
+            for column in ("id", "observed_at", "expires_at"):
+                await self._table.create_index(column, config=BTree())
+
+    def _rows(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> pa.Table:
+        flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+        columns: dict[str, Any] = {
+            "id": [memory.id for memory in memories],
+            "owner": [_owner(memory) for memory in memories],
+            "user_id": [memory.user_id for memory in memories],
+            "agent_id": [memory.agent_id for memory in memories],
+            "session_id": [memory.session_id for memory in memories],
+            "level": [memory.level for memory in memories],
+            "kind": [memory.kind for memory in memories],
+            "state": [memory.state for memory in memories],
+            "role": [memory.role for memory in memories],
+            "speaker": [memory.speaker for memory in memories],
+            "observed_at": [memory.observed_at for memory in memories],
+            "valid_from": [memory.valid_from for memory in memories],
+            "valid_until": [memory.valid_until for memory in memories],
+            "expires_at": [memory.expires_at or NEVER for memory in memories],
+            "text": [memory.text for memory in memories],
+            "vector": pa.FixedSizeListArray.from_arrays(flat, self._dimension),
+        }
+        return pa.table(columns, schema=self._schema.remove_metadata())
+
+
+def remove(folder: Path) -> None:
+    """Delete a table that is closed; the ledger has everything that was in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+_CANDIDATE_COLUMNS = ["id", "session_id", "role", "speaker"]
+_MOMENT = pa.timestamp("us", "UTC")
+
+
+def _schema(dimension: int, embedder: str) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field("id", pa.string(), nullable=False),
+            pa.field("owner", pa.string(), nullable=False),
+            pa.field("user_id", pa.string(), nullable=False),
+            pa.field("agent_id", pa.string()),
+            pa.field("session_id", pa.string()),
+            pa.field("level", pa.string(), nullable=False),
+            pa.field("kind", pa.string(), nullable=False),
+            pa.field("state", pa.string(), nullable=False),
+            pa.field("role", pa.string()),
+            pa.field("speaker", pa.string()),
+            pa.field("observed_at", _MOMENT, nullable=False),
+            pa.field("valid_from", _MOMENT),
+            pa.field("valid_until", _MOMENT),
+            pa.field("expires_at", _MOMENT, nullable=False),
+            # Uncompressed, so that looking for forgotten bytes in the files proves something.
+            pa.field("text", pa.string(), nullable=False, metadata={"lance-encoding:compression": "none"}),
+            pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
+        ],
+        metadata={EMBEDDER_KEY: embedder},
+    )
+
+
+def _owner(memory: Memory) -> str:
+    scope = Scope.model_construct(
+        user_id=memory.user_id, agent_id=memory.agent_id, session_id=memory.session_id
+    )
+    return scope.owner(memory.level)
+
+
+def _expression(where: Filter) -> Expr:
+    """A bound expression: no caller's text is ever glued into one."""
+    expression = col("owner").isin(list(where.scope.owners)) & (col("expires_at") > lit(where.now))
+    if where.kinds:
+        expression &= col("kind").isin(list(where.kinds))
+    if where.since is not None:
+        expression &= col("observed_at") >= lit(where.since)
+    if where.until is not None:
+        expression &= col("observed_at") <= lit(where.until)
+    if where.ids is not None:
+        expression &= col("id").isin(list(where.ids[:IDS_PER_FILTER]))
+    return expression
+
+
+def _candidates(found: pa.Table, scores: list[float]) -> tuple[Candidate, ...]:
+    columns = (found[name].to_pylist() for name in _CANDIDATE_COLUMNS)
+    return tuple(
+        Candidate(memory_id, score, session_id, role, speaker)
+        for memory_id, session_id, role, speaker, score in zip(*columns, scores, strict=True)
+    )
+
+
+@contextmanager
+def _translated(folder: Path) -> Generator[None]:
+    try:
+        yield
+    except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:  # all that lancedb raises
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "No space left" in str(error):
+            raise DiskFull(folder) from error
+        raise IndexFailed("vectors", reason[:200]) from error
