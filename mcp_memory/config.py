@@ -68,7 +68,7 @@ class SearchConfig(_Section):
     """Weight of similarity in meaning."""
     text_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
     """Weight of shared words (BM25)."""
-    session_weight: Annotated[float, Field(ge=0, le=10)] = 0.2
+    session_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
     """Weight of how well the whole session of a memory fits."""
     entity_weight: Annotated[float, Field(ge=0, le=10)] = 0.1
     """Weight of mentioning an entity that the query names."""

@@ -75,9 +75,8 @@ class MemoryEmbedder:
 
 
 def spoken(memory: Memory) -> str:
-    """`[date] speaker: text`; a statement has no speaker."""
-    speaker = memory.speaker or memory.role
-    said = f"{speaker}: {memory.text}" if speaker else memory.text
+    """`[date] speaker: text`; where no name is known the role speaks, and a statement has no speaker."""
+    said = f"{memory.role}: {memory.text}" if memory.role and not memory.speaker else memory.said
     return f"[{memory.observed_at:%Y-%m-%d}] {said}"
 
 

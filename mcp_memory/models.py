@@ -341,6 +341,11 @@ class Memory(_Value):
     state: State = "active"
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 
+    @property
+    def said(self) -> str:
+        """The text with who said it, when that is known: `Ann: I moved to Lisbon.`"""
+        return f"{self.speaker}: {self.text}" if self.speaker else self.text
+
 
 class SignalScore(_Value):
     """Where one signal ranked a hit: `rank` from 1, `score` normalised to 0–1 within the query."""

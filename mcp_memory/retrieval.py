@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from mcp_memory.config import SearchConfig
 from mcp_memory.models import Signal, SignalScore, name_key
@@ -15,28 +17,42 @@ CANDIDATES = 100
 MAX_NAME_WORDS = 4
 """Longest name looked for in a query: "University of New Mexico"."""
 
+FUNCTION_WORDS = frozenset(
+    """
+    a about after again all also am an and any are as at be because been before being both but by can could did do does
+    doing down during each few for from further had has have having he her here hers herself him himself his how i if
+    in into is it its itself just me more most my myself no nor not now of off on once only or other our ours ourselves
+    out over own same she should so some such than that the their theirs them themselves then there these they this
+    those through to too under until up very was we were what when where which while who whom whose why will with would
+    you your yours yourself yourselves
+    """.split()
+)
+"""English words that carry grammar, not content. Left out of the words that are searched for, unless a query has no
+others ("The Who"): every question has them, so they only add noise (BM25 55 → 61 on LoCoMo)."""
+
 _WORD = re.compile(r"[^\W_]+(?:[._@/'’-][^\W_]+)*")
+_PUNCTUATION = ".,;:!?'’\"()"
 _POSSESSIVE = re.compile(r"['’]s?$")
 _FIRST_PERSON = frozenset({"i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"})
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a query says besides its words: `names` are all runs of words that could name an entity."""
+    """What a query says: `words` are those worth searching for, `names` all runs of words that could name an entity."""
 
     text: str
+    words: str
     names: tuple[str, ...]
     is_first_person: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What each signal found. `entity` holds, by memory id, how many of the entities named in the query it mentions."""
+    """What each signal found. `mentions` are pairs of memory id and the id of an entity that the query names."""
 
     dense: tuple[Candidate, ...] = ()
     text: tuple[Candidate, ...] = ()
-    entity: Mapping[str, int] = field(default_factory=dict[str, int])
-    entities_named: int = 0
+    mentions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +71,8 @@ def read_query(text: str) -> Query:
         for start in range(len(words) - length + 1)
     }
     names = tuple(sorted(runs, key=lambda run: (-run.count(" "), run)))
-    return Query(text, names, not _FIRST_PERSON.isdisjoint(words))
+    content = [word for word in text.split() if word.strip(_PUNCTUATION).casefold() not in FUNCTION_WORDS]
+    return Query(text, " ".join(content) or text, names, not _FIRST_PERSON.isdisjoint(words))
 
 
 def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, ...]:
@@ -64,11 +81,13 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
     A weighted sum, because it beat reciprocal rank fusion on every set of the design study (65 against 59).
     """
     candidates = {candidate.memory_id: candidate for candidate in (*found.dense, *found.text)}
+    dense = _share_of_best({candidate.memory_id: candidate.score for candidate in found.dense})
+    text = _share_of_best({candidate.memory_id: candidate.score for candidate in found.text})
     scores: dict[Signal, dict[str, float]] = {
-        "dense": _min_max({candidate.memory_id: candidate.score for candidate in found.dense}),
-        "text": _share_of_best({candidate.memory_id: candidate.score for candidate in found.text}),
-        "session": _session_scores(candidates.values(), found.text),
-        "entity": {memory_id: named / found.entities_named for memory_id, named in found.entity.items()},
+        "dense": dense,
+        "text": text,
+        "session": _session_scores(candidates.values(), text),
+        "entity": _entity_scores(found.mentions),
     }
     weight_of: dict[Signal, float] = {
         "dense": weights.dense_weight,
@@ -76,12 +95,16 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
         "session": weights.session_weight,
         "entity": weights.entity_weight,
     }
+    # A memory outside the nearest is at most as near as the last of them, which is far from not near at all:
+    # counting it as 0 would let similarity in meaning outvote all the rest (56 against 64 on LoCoMo).
+    missing: dict[Signal, float] = {"dense": min(dense.values(), default=0.0)}
     total = sum(weight_of.values()) or 1.0
     ranks = {signal: _ranks(of_signal) for signal, of_signal in scores.items()}
     ranked: list[Ranked] = []
-    for memory_id in {**candidates, **found.entity}:
-        score = (
-            sum(weight * scores[signal].get(memory_id, 0.0) for signal, weight in weight_of.items()) / total
+    for memory_id in dict.fromkeys((*candidates, *scores["entity"])):
+        score = sum(
+            weight * scores[signal].get(memory_id, missing.get(signal, 0.0))
+            for signal, weight in weight_of.items()
         )
         parts = [
             SignalScore(signal=signal, rank=ranks[signal][memory_id], score=round(of_signal[memory_id], 4))
@@ -92,7 +115,7 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
         if candidate is not None and _is_asked_about(candidate, query):
             score *= weights.speaker_boost
             parts.append(SignalScore(signal="speaker", rank=1, score=1.0))
-        ranked.append(Ranked(memory_id, score, tuple(parts)))
+        ranked.append(Ranked(memory_id, score / total, tuple(parts)))
     ranked.sort(key=lambda one: (-one.score, one.memory_id))
     return tuple(ranked)
 
@@ -105,34 +128,32 @@ def _is_asked_about(candidate: Candidate, query: Query) -> bool:
     return key in query.names or key.split(" ")[0] in query.names
 
 
-def _session_scores(candidates: Iterable[Candidate], text: Iterable[Candidate]) -> dict[str, float]:
-    """How well the whole session of each candidate answers: the sum of its turns' full-text scores."""
+def _session_scores(candidates: Iterable[Candidate], text: Mapping[str, float]) -> dict[str, float]:
+    """How well the session of each candidate answers: as well as the best of its turns does by words.
+
+    The best turn did as well as BM25 over the whole session on LoCoMo (70 and 69) and needs no second index.
+    """
+    best: dict[str, float] = {}
+    within = [candidate for candidate in candidates if candidate.session_id is not None]
+    for candidate in within:
+        session_id, score = str(candidate.session_id), text.get(candidate.memory_id, 0.0)
+        best[session_id] = max(best.get(session_id, 0.0), score)
+    return {candidate.memory_id: best[str(candidate.session_id)] for candidate in within}
+
+
+def _entity_scores(mentions: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """How much each memory is about the entities named, the rarer the more: who is mentioned everywhere says little."""
+    often = Counter(entity_id for _, entity_id in mentions)
     sums: dict[str, float] = {}
-    for candidate in text:
-        if candidate.session_id is not None:
-            sums[candidate.session_id] = sums.get(candidate.session_id, 0.0) + candidate.score
-    share = _share_of_best(sums)
-    return {
-        candidate.memory_id: share[candidate.session_id]
-        for candidate in candidates
-        if candidate.session_id is not None and candidate.session_id in share
-    }
-
-
-def _min_max(scores: dict[str, float]) -> dict[str, float]:
-    """Scaled so that the least is 0 and the best 1; a cosine has no natural zero."""
-    if not scores:
-        return {}
-    least, best = min(scores.values()), max(scores.values())
-    if best == least:
-        return dict.fromkeys(scores, 1.0)
-    return {key: (score - least) / (best - least) for key, score in scores.items()}
+    for memory_id, entity_id in mentions:
+        sums[memory_id] = sums.get(memory_id, 0.0) + 1.0 / math.log2(1 + often[entity_id])
+    return _share_of_best(sums) if sums else {}
 
 
 def _share_of_best(scores: dict[str, float]) -> dict[str, float]:
-    """Scaled so that the best is 1; BM25 is 0 where no word is shared."""
+    """Scaled so that the best is 1 and nothing stays 0: no shared word, or a cosine of nothing in common."""
     best = max(scores.values(), default=0.0)
-    return {key: score / best for key, score in scores.items()} if best > 0 else {}
+    return {key: max(score, 0.0) / best for key, score in scores.items()} if best > 0 else {}
 
 
 def _ranks(scores: dict[str, float]) -> dict[str, int]:

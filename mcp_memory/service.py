@@ -67,8 +67,8 @@ PLAN_EXAMPLES = 10
 FORGET_SIMILARITY = 0.6
 """Cosine from which a memory counts as being about what is to be forgotten. Strict: the plan can be widened by asking
 again, but what was forgotten cannot be brought back."""
-MENTIONING = 200
-"""Memories that the entity signal brings."""
+MENTIONS = 200
+"""Memories up to which an entity named in a query tells which of them is meant; who is mentioned more often does not."""
 
 
 class Service:
@@ -213,7 +213,7 @@ class Service:
         if entity is None:
             return None
         entity_id = await self._entity_id(scope, entity)
-        return tuple(await self._store.graph.mentioning([entity_id], IDS_PER_FILTER))
+        return await self._store.graph.mentioning(entity_id, IDS_PER_FILTER)
 
     async def _entity_id(self, scope: Scope, entity: str) -> str:
         key = name_key(entity)
@@ -231,8 +231,7 @@ class Service:
         degraded: list[str] = []
         dense: tuple[Candidate, ...] = ()
         text: tuple[Candidate, ...] = ()
-        mentions: dict[str, int] = {}
-        named = 0
+        mentions: tuple[tuple[str, str], ...] = ()
 
         async def by_meaning() -> None:
             nonlocal dense
@@ -245,18 +244,17 @@ class Service:
         async def by_words() -> None:
             nonlocal text
             try:
-                text = await self._store.vectors.full_text(query.text, where, CANDIDATES)
+                text = await self._store.vectors.full_text(query.words, where, CANDIDATES)
             except IndexFailed as error:
                 degraded.append(f"without full-text search: {error}")
 
         async def by_entities() -> None:
-            nonlocal mentions, named
+            nonlocal mentions
             try:
                 known = await self._store.ledger.resolve(where.scope, query.names)
                 entity_ids = sorted(set(known.values()))
                 if entity_ids:
-                    mentions = await self._store.graph.mentioning(entity_ids, MENTIONING)
-                    named = len(entity_ids)
+                    mentions = await self._store.graph.rare_mentions(entity_ids, MENTIONS)
             except IndexFailed as error:
                 degraded.append(f"without the entity graph: {error}")
 
@@ -265,8 +263,9 @@ class Service:
             tasks.start_soon(by_words)
             tasks.start_soon(by_entities)
         if where.ids is not None:
-            mentions = {memory_id: count for memory_id, count in mentions.items() if memory_id in where.ids}
-        return Signals(dense, text, mentions, named), degraded
+            confined = set(where.ids)
+            mentions = tuple(pair for pair in mentions if pair[0] in confined)
+        return Signals(dense, text, mentions), degraded
 
     async def _entity_detail(self, scope: Scope, entity_id: str) -> EntityDetail:
         ledger = self._store.ledger

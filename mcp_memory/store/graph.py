@@ -54,9 +54,9 @@ _ADD_RELATIONS = (
 _DELETE_RELATIONS = "MATCH ()-[r:RELATES]->() WHERE r.memory_id IN $ids DELETE r"
 _DELETE_MEMORIES = "MATCH (m:Memory) WHERE m.id IN $ids DETACH DELETE m"
 _DELETE_ENTITIES = "MATCH (e:Entity) WHERE e.id IN $ids DETACH DELETE e"
+_MENTION_COUNTS = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids RETURN e.id, count(m)"
 _MENTIONING = (
-    "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids RETURN m.id, count(e) AS named"
-    " ORDER BY named DESC, m.id LIMIT $limit"
+    "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids RETURN m.id, e.id ORDER BY m.id, e.id LIMIT $limit"
 )
 _RELATED = (
     "MATCH (a:Entity)-[:RELATES]-(b:Entity) WHERE a.id = $id AND b.id <> a.id RETURN DISTINCT b.id ORDER BY b.id"
@@ -172,10 +172,21 @@ class Graph:
 
         await self._run(load)
 
-    async def mentioning(self, entity_ids: Sequence[str], limit: int) -> dict[str, int]:
-        """Memory ids, with how many of these entities each mentions, most first."""
-        rows = await self._run(partial(self._execute, _MENTIONING, ids=list(entity_ids), limit=limit))
-        return dict(rows)
+    async def mentioning(self, entity_id: str, limit: int) -> tuple[str, ...]:
+        """Ids of memories that mention an entity."""
+        rows = await self._run(partial(self._execute, _MENTIONING, ids=[entity_id], limit=limit))
+        return tuple(row[0] for row in rows)
+
+    async def rare_mentions(self, entity_ids: Sequence[str], at_most: int) -> tuple[tuple[str, str], ...]:
+        """Pairs of memory and entity id, for those of the entities that at most so many memories mention."""
+
+        def rare_mentions() -> tuple[tuple[str, str], ...]:
+            counts = self._execute(_MENTION_COUNTS, ids=list(entity_ids))
+            rare = [entity_id for entity_id, count in counts if count <= at_most]
+            rows = self._execute(_MENTIONING, ids=rare, limit=at_most * len(rare)) if rare else []
+            return tuple((memory_id, entity_id) for memory_id, entity_id in rows)
+
+        return await self._run(rare_mentions)
 
     async def neighbours(self, entity_id: str, limit: int) -> tuple[str, ...]:
         """Entities one step away: joined by a relation first, then those mentioned together most often."""

@@ -211,7 +211,8 @@ class VectorTable:
             "valid_from": [memory.valid_from for memory in memories],
             "valid_until": [memory.valid_until for memory in memories],
             "expires_at": [memory.expires_at or NEVER for memory in memories],
-            "text": [memory.text for memory in memories],
+            # With the speaker: who said it is among the words that are asked for (BM25 58 → 61 on LoCoMo).
+            "text": [memory.said for memory in memories],
             "vector": pa.FixedSizeListArray.from_arrays(flat, self._dimension),
         }
         return pa.table(columns, schema=self._schema.remove_metadata())
