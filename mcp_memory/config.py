@@ -36,13 +36,15 @@ class EmbeddingConfig(_Section):
     provider: Literal["local", "openai"] = "local"
     """`local` is the model inside the package; `openai` is any server that answers POST /v1/embeddings."""
     model: str = "all-MiniLM-L6-v2"
-    """The model's name, sent to the endpoint and remembered with the vectors. With `local`, the one that is shipped."""
+    """The model's name, sent to the endpoint and remembered with the vectors. With `local`, the one that is
+    shipped."""
     dimension: Annotated[int, Field(ge=2, le=8192)] = 384
     """Numbers in one vector. The local model makes 384."""
     base_url: str = "http://127.0.0.1:11434/v1"
     """The endpoint's address up to and including /v1. The default is where Ollama listens."""
     api_key: SecretStr | None = None
-    """The endpoint's key, when it wants one. Better given as MCP_MEMORY_EMBEDDING__API_KEY than written in a file."""
+    """The endpoint's key, when it wants one. Better given as MCP_MEMORY_EMBEDDING__API_KEY than written in a
+    file."""
     timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Seconds to wait for one answer of the endpoint."""
     batch_size: Annotated[int, Field(ge=1, le=512)] = 32
@@ -54,7 +56,8 @@ class EmbeddingConfig(_Section):
     def _check(self) -> Self:
         if self.provider == "local" and (self.model != "all-MiniLM-L6-v2" or self.dimension != 384):
             raise ValueError(
-                'provider "local" is the shipped all-MiniLM-L6-v2 with dimension 384; for another model set provider = "openai"'
+                'provider "local" is the shipped all-MiniLM-L6-v2 with dimension 384; '
+                'for another model set provider = "openai"'
             )
         return self
 
@@ -122,7 +125,8 @@ class Config(BaseSettings):
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
     )
-    """The folder that holds everything remembered. Empty or absent: this system's folder for application data."""
+    """The folder that holds everything remembered. Empty or absent: this system's folder for application
+    data."""
     user_id: Identifier = "me"
     """Whose memory it is when a call does not say."""
     agent_id: Identifier | None = None
@@ -147,7 +151,8 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """`load` merges file, environment and flags itself, so that an error can name where its value stands."""
+        """`load` merges file, environment and flags itself, so that an error can name where its value
+        stands."""
         return (init_settings,)
 
 
@@ -159,8 +164,8 @@ def default_config_file() -> Path:
 def load(config_file: Path | None = None, flags: dict[str, Any] | None = None) -> Config:
     """The settings of this process.
 
-    `config_file` must exist when given; the default one need not. `flags` holds only what was set on the command line.
-    Raises ConfigError, which names file, key and expectation.
+    `config_file` must exist when given; the default one need not. `flags` holds only what was set on the
+    command line. Raises ConfigError, which names file, key and expectation.
     """
     path = config_file or default_config_file()
     from_file = _read_toml(path, required=config_file is not None)
@@ -193,7 +198,8 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
 
 
 def _read_environment() -> dict[str, Any]:
-    """What `MCP_MEMORY_*` says. A variable that names no setting is an error: a typo must not pass for a setting."""
+    """What `MCP_MEMORY_*` says. A variable that names no setting is an error: a typo must not pass for a
+    setting."""
     for variable in os.environ:
         name = variable.removeprefix(ENV_PREFIX).lower()
         if variable.startswith(ENV_PREFIX) and name.split(ENV_DELIMITER)[0] not in Config.model_fields:

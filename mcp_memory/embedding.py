@@ -1,5 +1,9 @@
 """Turns text into vectors: the model inside this package, or any endpoint that speaks `/v1/embeddings`."""
 
+# onnxruntime and tokenizers publish few types; what leaves this module is typed.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -28,11 +32,13 @@ MODEL_FOLDER = Path(__file__).parent / "assets" / "all-MiniLM-L6-v2"
 MAX_TOKENS = 256
 """What the model was trained to read at once; the rest of a longer text is found by its words alone."""
 TOKENS_PER_RUN = 4_096
-"""Padded tokens in one run of the local model: bounds its working memory to some 60 MiB whatever the batch size."""
+"""Padded tokens in one run of the local model: bounds its working memory to some 60 MiB whatever the batch
+size."""
 
 
 class Embedder(Protocol):
-    """Makes vectors. It knows nothing of memories; `identity` tells whether two embedders' vectors may be compared."""
+    """Makes vectors. It knows nothing of memories; `identity` tells whether two embedders' vectors may be
+    compared."""
 
     @property
     def identity(self) -> str: ...
@@ -57,7 +63,8 @@ def create_embedder(config: EmbeddingConfig) -> Embedder:
 
 
 class MemoryEmbedder:
-    """Embeds memories with who said them and when inside the text: worth 17 points of recall (design study)."""
+    """Embeds memories with who said them and when inside the text: worth 17 points of recall (design
+    study)."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -116,7 +123,7 @@ class LocalEmbedder:
             for row, position in enumerate(batch):
                 input_ids[row, : lengths[position]] = encodings[position].ids
                 attention_mask[row, : lengths[position]] = 1
-            outputs: list[Any] = session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})
+            outputs: Any = session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})
             vectors[batch] = outputs[0]
         return vectors
 
@@ -145,7 +152,8 @@ class LocalEmbedder:
 
 
 class EndpointEmbedder:
-    """Any server that answers `POST {base_url}/embeddings` as OpenAI's does: Ollama, LM Studio, vLLM, a hosted one."""
+    """Any server that answers `POST {base_url}/embeddings` as OpenAI's does: Ollama, LM Studio, vLLM, a
+    hosted one."""
 
     def __init__(self, config: EmbeddingConfig) -> None:
         self._config = config

@@ -43,13 +43,15 @@ class InvalidInput(McpMemoryError):
 
 
 class NotFound(McpMemoryError):
-    """Nothing of that name is visible in this scope. It may exist for somebody else: the answer is the same."""
+    """Nothing of that name is visible in this scope. It may exist for somebody else: the answer is the
+    same."""
 
 
 class MemoryNotFound(NotFound):
     def __init__(self, memory_id: str) -> None:
         super().__init__(
-            f"No memory with the id {shown(memory_id)} here. Use an id that search_memory or add_memory answered."
+            f"No memory with the id {shown(memory_id)} here. "
+            "Use an id that search_memory or add_memory answered."
         )
 
 
@@ -70,7 +72,8 @@ class SessionNotFound(NotFound):
 class PlanNotFound(NotFound):
     def __init__(self, plan_id: str) -> None:
         super().__init__(
-            f"No plan {shown(plan_id)} here. Call forget without plan_id, with what to forget, to get a new plan."
+            f"No plan {shown(plan_id)} here. "
+            "Call forget without plan_id, with what to forget, to get a new plan."
         )
 
 
@@ -83,7 +86,8 @@ class PlanExpired(NotFound):
 
 
 class ConfigError(McpMemoryError):
-    """A setting that cannot be used. Names where it stands, its key, and what is expected; never a secret's value."""
+    """A setting that cannot be used. Names where it stands, its key, and what is expected; never a secret's
+    value."""
 
     def __init__(self, source: str, key: str, problem: str) -> None:
         where = f"{source}, {key}" if key else source
@@ -161,7 +165,8 @@ class EmbeddingError(McpMemoryError):
 class ModelMissing(EmbeddingError):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
-            f"The embedding model at {path} cannot be loaded: {reason}. Reinstall the package, which carries it."
+            f"The embedding model at {path} cannot be loaded: {reason}. "
+            "Reinstall the package, which carries it."
         )
 
 

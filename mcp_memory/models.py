@@ -1,4 +1,5 @@
-"""The nouns of memory, as values: what crosses a border (tool, command, file) and is validated there, once."""
+"""The nouns of memory, as values: what crosses a border (tool, command, file) and is validated there,
+once."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ MAX_CONTENT = 32_000
 MAX_IDENTIFIER = 128
 MAX_METADATA_BYTES = 8_192
 MAX_MESSAGES = 1_000
-"""Messages of one call: a long day of conversation, embedded in some seconds, well inside a host's time-out."""
+"""Messages of one call: a long day of conversation, embedded in some seconds, well inside a host's
+time-out."""
 MAX_NAMED = 200
 """Entities, and relations, that one call may bring."""
 MAX_LIMIT = 100
@@ -98,8 +100,8 @@ def _metadata(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
 def parse_moment(value: object, *, end_of_day: bool = False) -> datetime:
     """A point in time from ISO 8601 text, in UTC.
 
-    A time of day needs its offset; a date alone means that day in UTC, its first instant or, with `end_of_day`,
-    its last. Raises ValueError with a sentence for a person.
+    A time of day needs its offset; a date alone means that day in UTC, its first instant or, with
+    `end_of_day`, its last. Raises ValueError with a sentence for a person.
     """
     if isinstance(value, datetime):
         moment = value
@@ -172,8 +174,8 @@ class _Value(BaseModel):
 class Scope(_Value):
     """Whose memory: every read and every write carries one.
 
-    A memory is visible when its level's id equals the scope's: user level, the same user; session level, the same
-    user and session; agent level, the same agent.
+    A memory is visible when its level's id equals the scope's: user level, the same user; session level, the
+    same user and session; agent level, the same agent.
     """
 
     user_id: Identifier
@@ -243,7 +245,8 @@ class NewMessage(_Value):
 
 
 class AddRequest(_Value):
-    """Either one statement (`content`) or a conversation (`messages`), with what the caller already understood."""
+    """Either one statement (`content`) or a conversation (`messages`), with what the caller already
+    understood."""
 
     content: Content | None = None
     messages: Annotated[tuple[NewMessage, ...], Field(max_length=MAX_MESSAGES)] = ()
@@ -310,7 +313,8 @@ class ForgetRequest(_Value):
     def _check(self) -> Self:
         if sum((bool(self.ids), self.plan_id is not None, self.is_wide)) != 1:
             raise ValueError(
-                "say what to forget in one way: ids, or plan_id, or one or more of query, entity, session, before, everything"
+                "say what to forget in one way: ids, or plan_id, or one or more of "
+                "query, entity, session, before, everything"
             )
         if self.everything and any((self.query, self.entity, self.session, self.before)):
             raise ValueError(
@@ -356,7 +360,8 @@ class SignalScore(_Value):
 
 
 class Hit(_Value):
-    """A memory that answers a query. `score` is the fused sum: it orders hits of one query, and no more than that."""
+    """A memory that answers a query. `score` is the fused sum: it orders hits of one query, and no more than
+    that."""
 
     memory: Memory
     score: float
@@ -490,7 +495,8 @@ class IndexHealth(_Value):
 
 
 class Health(_Value):
-    """What `doctor` shows: where things are, how large, which embedder, and whether the three stores agree."""
+    """What `doctor` shows: where things are, how large, which embedder, and whether the three stores
+    agree."""
 
     data_dir: str
     schema_version: int
@@ -516,12 +522,14 @@ class Rebuilt(_Value):
 
 
 def name_key(name: str) -> str:
-    """The form under which two spellings of a name are one: compatibility form, case folded, single spaces."""
+    """The form under which two spellings of a name are one: compatibility form, case folded, single
+    spaces."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def parse(model: type[_Model], arguments: dict[str, Any]) -> _Model:
-    """`model` from plain arguments; raises InvalidInput with one sentence for the first thing that is wrong."""
+    """`model` from plain arguments; raises InvalidInput with one sentence for the first thing that is
+    wrong."""
     try:
         return model.model_validate(arguments)
     except ValidationError as error:
@@ -529,7 +537,8 @@ def parse(model: type[_Model], arguments: dict[str, Any]) -> _Model:
 
 
 def invalid_input(error: ValidationError) -> InvalidInput:
-    """The first problem of a failed validation, as one sentence that says what was wrong and what is expected."""
+    """The first problem of a failed validation, as one sentence that says what was wrong and what is
+    expected."""
     problem = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in problem["loc"]) or "arguments"
     context = problem.get("ctx", {})
@@ -548,7 +557,7 @@ def invalid_input(error: ValidationError) -> InvalidInput:
         case "less_than_equal":
             text = f"{shown(str(problem['input']))} is too large; the most is {context['le']}"
         case "too_long":
-            text = f"has {context['actual_length']} items; at most {context['max_length']} are allowed in one call"
+            text = f"has {context['actual_length']} items; at most {context['max_length']} go into one call"
         case _:
             text = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}; got {shown(str(problem['input']))}"
     return InvalidInput(field, text)

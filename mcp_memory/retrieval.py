@@ -13,22 +13,23 @@ from mcp_memory.models import Signal, SignalScore, name_key
 from mcp_memory.store.vectors import Candidate
 
 CANDIDATES = 100
-"""Memories that each signal brings: ten times what is usually shown, so that fusion has something to choose from."""
+"""Memories that each signal brings: ten times what is usually shown, so that fusion has something to choose
+from."""
 MAX_NAME_WORDS = 4
 """Longest name looked for in a query: "University of New Mexico"."""
 
 FUNCTION_WORDS = frozenset(
     """
-    a about after again all also am an and any are as at be because been before being both but by can could did do does
-    doing down during each few for from further had has have having he her here hers herself him himself his how i if
-    in into is it its itself just me more most my myself no nor not now of off on once only or other our ours ourselves
-    out over own same she should so some such than that the their theirs them themselves then there these they this
-    those through to too under until up very was we were what when where which while who whom whose why will with would
-    you your yours yourself yourselves
+    a about after again all also am an and any are as at be because been before being both but by can could
+    did do does doing down during each few for from further had has have having he her here hers herself him
+    himself his how i if in into is it its itself just me more most my myself no nor not now of off on once
+    only or other our ours ourselves out over own same she should so some such than that the their theirs
+    them themselves then there these they this those through to too under until up very was we were what when
+    where which while who whom whose why will with would you your yours yourself yourselves
     """.split()
 )
-"""English words that carry grammar, not content. Left out of the words that are searched for, unless a query has no
-others ("The Who"): every question has them, so they only add noise (BM25 55 → 61 on LoCoMo)."""
+"""English words that carry grammar, not content. Left out of the words that are searched for, unless a query
+has no others ("The Who"): every question has them, so they only add noise (BM25 55 → 61 on LoCoMo)."""
 
 _WORD = re.compile(r"[^\W_]+(?:[._@/'’-][^\W_]+)*")
 _PUNCTUATION = ".,;:!?'’\"()"
@@ -38,7 +39,8 @@ _FIRST_PERSON = frozenset({"i", "me", "my", "mine", "myself", "i'm", "i've", "i'
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a query says: `words` are those worth searching for, `names` all runs of words that could name an entity."""
+    """What a query says: `words` are those worth searching for, `names` all runs of words that could name an
+    entity."""
 
     text: str
     words: str
@@ -48,7 +50,8 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What each signal found. `mentions` are pairs of memory id and the id of an entity that the query names."""
+    """What each signal found. `mentions` are pairs of memory id and the id of an entity that the query
+    names."""
 
     dense: tuple[Candidate, ...] = ()
     text: tuple[Candidate, ...] = ()
@@ -76,7 +79,8 @@ def read_query(text: str) -> Query:
 
 
 def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, ...]:
-    """All candidates, best first: the convex sum of each signal's scores, normalised to 0–1 within this query.
+    """All candidates, best first: the convex sum of each signal's scores, normalised to 0–1 within this
+    query.
 
     A weighted sum, because it beat reciprocal rank fusion on every set of the design study (65 against 59).
     """
@@ -142,7 +146,8 @@ def _session_scores(candidates: Iterable[Candidate], text: Mapping[str, float]) 
 
 
 def _entity_scores(mentions: Sequence[tuple[str, str]]) -> dict[str, float]:
-    """How much each memory is about the entities named, the rarer the more: who is mentioned everywhere says little."""
+    """How much each memory is about the entities named, the rarer the more: who is mentioned everywhere says
+    little."""
     often = Counter(entity_id for _, entity_id in mentions)
     sums: dict[str, float] = {}
     for memory_id, entity_id in mentions:

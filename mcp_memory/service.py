@@ -17,7 +17,6 @@ from mcp_memory.errors import (
     EmbeddingError,
     EntityNotFound,
     IndexFailed,
-    McpMemoryError,
     MemoryNotFound,
     PlanExpired,
     PlanNotFound,
@@ -65,10 +64,11 @@ ENTITY_NEIGHBOURS = 20
 PLAN_EXAMPLES = 10
 """Memories that a plan of forgetting shows; the count says how many there are."""
 FORGET_SIMILARITY = 0.6
-"""Cosine from which a memory counts as being about what is to be forgotten. Strict: the plan can be widened by asking
-again, but what was forgotten cannot be brought back."""
+"""Cosine from which a memory counts as being about what is to be forgotten. Strict: the plan can be widened
+by asking again, but what was forgotten cannot be brought back."""
 MENTIONS = 200
-"""Memories up to which an entity named in a query tells which of them is meant; who is mentioned more often does not."""
+"""Memories up to which an entity named in a query tells which of them is meant; who is mentioned more often
+does not."""
 
 
 class Service:
@@ -82,7 +82,8 @@ class Service:
     @classmethod
     @asynccontextmanager
     async def open(cls, config: Config) -> AsyncGenerator[Service]:
-        """The memory in `config.data_dir`; while it is open no other process can open it. Raises StoreError."""
+        """The memory in `config.data_dir`; while it is open no other process can open it. Raises
+        StoreError."""
         embedder = create_embedder(config.embedding)
         try:
             async with Store.open(config, MemoryEmbedder(embedder)) as store:
@@ -109,7 +110,8 @@ class Service:
         )
 
     async def search(self, scope: Scope, request: SearchRequest) -> SearchResult:
-        """The memories that answer a query, best first. Raises EntityNotFound for an `entity` nobody mentions."""
+        """The memories that answer a query, best first. Raises EntityNotFound for an `entity` nobody
+        mentions."""
         query = read_query(request.query)
         where = Filter(
             scope=scope,
@@ -416,7 +418,8 @@ def _named_by_caller(
 ) -> list[tuple[tuple[NewEntity, ...], tuple[NewRelation, ...]]]:
     """Who is mentioned where: what the caller named where its words stand, or else what the rules find.
 
-    What the caller named and no text contains belongs to the last memory: a conversation is about it all the same.
+    What the caller named and no text contains belongs to the last memory: a conversation is about it all the
+    same.
     """
     if not entities and not relations:
         return [(_found_by_rules(memory), ()) for memory in memories]

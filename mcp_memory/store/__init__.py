@@ -1,4 +1,5 @@
-"""The three stores of a data folder as one: the ledger is the truth, vectors and graph are derived from it."""
+"""The three stores of a data folder as one: the ledger is the truth, vectors and graph are derived from
+it."""
 
 from __future__ import annotations
 
@@ -92,8 +93,8 @@ class Store:
     async def open(cls, config: Config, embed: Embed) -> AsyncGenerator[Store]:
         """The stores of `config.data_dir`, made if need be, with upkeep in the background.
 
-        Raises StoreError: the folder cannot be written, is in use, was written by a newer version, or its vectors
-        are another embedder's.
+        Raises StoreError: the folder cannot be written, is in use, was written by a newer version, or its
+        vectors are another embedder's.
         """
         paths = _Paths(config.data_dir)
         with _held(paths):
@@ -310,7 +311,8 @@ async def _index_health(index: VectorTable | Graph, expected: int) -> IndexHealt
 
 @contextmanager
 def _held(paths: _Paths) -> Generator[None]:
-    """The data folder, made if need be and locked for this process; the system frees the lock of a dead one."""
+    """The data folder, made if need be and locked for this process; the system frees the lock of a dead
+    one."""
     lock = FileLock(paths.lock, timeout=0, thread_local=False)
     try:
         paths.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,19 +1,19 @@
-"""The graph of entities in embedded Kùzu (or its fork ladybug): who is mentioned where, and how they are joined.
+"""The graph of entities in embedded Kùzu (or its fork ladybug): who is mentioned where, and how they are
+joined.
 
-Its file carries ids, codes and times, no text; rows are created and deleted, never updated; on any doubt it is thrown
-away and built anew from the ledger, because three faults of the engine can only be avoided, not mended:
-every checkpoint uses up 8 MiB of the address space, updates swell the file, and deleted strings stay in it.
+Its file carries ids, codes and times, no text; rows are created and deleted, never updated; on any doubt it
+is thrown away and built anew from the ledger, because three faults of the engine can only be avoided, not
+mended: every checkpoint uses up 8 MiB of the address space, updates swell the file, and deleted strings stay
+in it.
 """
 
 # kuzu and ladybug publish no types; what leaves this module is typed.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false, reportMissingImports=false
+# pyright: reportMissingTypeStubs=false, reportMissingImports=false, reportUnknownParameterType=false
 
 from __future__ import annotations
 
 import importlib
-
-# kuzu reaches for importlib.util without importing it.
 import importlib.util
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
@@ -40,32 +40,31 @@ _SCHEMA = (
     "CREATE NODE TABLE Entity(id STRING, PRIMARY KEY(id))",
     "CREATE NODE TABLE Memory(id STRING, PRIMARY KEY(id))",
     "CREATE REL TABLE MENTIONS(FROM Memory TO Entity)",
-    "CREATE REL TABLE RELATES(FROM Entity TO Entity, id STRING, type INT64, valid_from INT64, valid_until INT64,"
-    " memory_id STRING)",
+    "CREATE REL TABLE RELATES(FROM Entity TO Entity, id STRING, type INT64,"
+    " valid_from INT64, valid_until INT64, memory_id STRING)",
 )
 _ADD_ENTITIES = "UNWIND $ids AS id MERGE (:Entity {id: id})"
 _ADD_MEMORIES = "UNWIND $ids AS id CREATE (:Memory {id: id})"
-_ADD_MENTIONS = "UNWIND $rows AS row MATCH (m:Memory {id: row.memory}), (e:Entity {id: row.entity}) CREATE (m)-[:MENTIONS]->(e)"
-_ADD_RELATIONS = (
-    "UNWIND $rows AS row MATCH (s:Entity {id: row.subject}), (o:Entity {id: row.object})"
-    " CREATE (s)-[:RELATES {id: row.id, type: row.type, valid_from: row.valid_from, valid_until: row.valid_until,"
-    " memory_id: row.memory}]->(o)"
-)
+_ADD_MENTIONS = """
+    UNWIND $rows AS row MATCH (m:Memory {id: row.memory}), (e:Entity {id: row.entity})
+    CREATE (m)-[:MENTIONS]->(e)"""
+_ADD_RELATIONS = """
+    UNWIND $rows AS row MATCH (s:Entity {id: row.subject}), (o:Entity {id: row.object})
+    CREATE (s)-[:RELATES {id: row.id, type: row.type,
+    valid_from: row.valid_from, valid_until: row.valid_until, memory_id: row.memory}]->(o)"""
 _DELETE_RELATIONS = "MATCH ()-[r:RELATES]->() WHERE r.memory_id IN $ids DELETE r"
 _DELETE_MEMORIES = "MATCH (m:Memory) WHERE m.id IN $ids DETACH DELETE m"
 _DELETE_ENTITIES = "MATCH (e:Entity) WHERE e.id IN $ids DETACH DELETE e"
 _MENTION_COUNTS = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids RETURN e.id, count(m)"
-_MENTIONING = (
-    "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids RETURN m.id, e.id ORDER BY m.id, e.id LIMIT $limit"
-)
-_RELATED = (
-    "MATCH (a:Entity)-[:RELATES]-(b:Entity) WHERE a.id = $id AND b.id <> a.id RETURN DISTINCT b.id ORDER BY b.id"
-    " LIMIT $limit"
-)
-_TOGETHER = (
-    "MATCH (a:Entity)<-[:MENTIONS]-(m:Memory)-[:MENTIONS]->(b:Entity) WHERE a.id = $id AND b.id <> a.id"
-    " RETURN b.id, count(m) AS often ORDER BY often DESC, b.id LIMIT $limit"
-)
+_MENTIONING = """
+    MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids
+    RETURN m.id, e.id ORDER BY m.id, e.id LIMIT $limit"""
+_RELATED = """
+    MATCH (a:Entity)-[:RELATES]-(b:Entity) WHERE a.id = $id AND b.id <> a.id
+    RETURN DISTINCT b.id ORDER BY b.id LIMIT $limit"""
+_TOGETHER = """
+    MATCH (a:Entity)<-[:MENTIONS]-(m:Memory)-[:MENTIONS]->(b:Entity) WHERE a.id = $id AND b.id <> a.id
+    RETURN b.id, count(m) AS often ORDER BY often DESC, b.id LIMIT $limit"""
 _COUNT_MEMORIES = "MATCH (m:Memory) RETURN count(m)"
 
 
@@ -87,12 +86,10 @@ class Graph:
 
     @classmethod
     def _open(cls, path: Path, engine: Engine, buffer_pool_mib: int) -> tuple[Graph, bool]:
-        try:
-            module: Any = importlib.import_module(engine)
-        except ImportError as error:
-            raise ConfigError(
-                "graph", "engine", f"{engine} is not installed; run pip install {engine}"
-            ) from error
+        # Looked for in importlib.util, which kuzu itself uses without importing it.
+        if importlib.util.find_spec(engine) is None:
+            raise ConfigError("graph", "engine", f"{engine} is not installed; run pip install {engine}")
+        module: Any = importlib.import_module(engine)
         is_new = not path.exists()
         with _translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)

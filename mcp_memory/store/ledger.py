@@ -198,18 +198,21 @@ def _migration_1(connection: sa.Connection) -> None:
 
 
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_migration_1,)
-"""Each takes the schema one version further; version n has run the first n. Append, never edit what was released."""
+"""Each takes the schema one version further; version n has run the first n. Append, never edit what was
+released."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A memory about to be written, with what it mentions. Entities and relations live in its owner's domain."""
+    """A memory about to be written, with what it mentions. Entities and relations live in its owner's
+    domain."""
 
     memory: Memory
     entities: tuple[NewEntity, ...] = ()
     relations: tuple[NewRelation, ...] = ()
     told_apart_by: str = ""
-    """What beside owner, kind, speaker and text makes it another memory: a turn's session and time, for one."""
+    """What beside owner, kind, speaker and text makes it another memory: a turn's session and time, for
+    one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,8 @@ class GraphRows:
     mentions: tuple[tuple[str, str], ...]
     """(memory id, entity id)"""
     relations: tuple[tuple[str, str, str, int, int | None, int | None, str], ...]
-    """(subject id, object id, relation id, predicate code, valid from and until in microseconds, memory id)"""
+    """(subject id, object id, relation id, predicate code, valid from and until in microseconds, memory
+    id)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +293,8 @@ class Ledger:
         return await self._read(_schema_version)
 
     async def write(self, drafts: Sequence[Draft]) -> tuple[Written, ...]:
-        """Store all drafts, or none. An exact duplicate becomes an event in the history of the one we have."""
+        """Store all drafts, or none. An exact duplicate becomes an event in the history of the one we
+        have."""
         return await self._write(partial(_write_drafts, drafts=drafts))
 
     async def memories(self, scope: Scope, ids: Sequence[str]) -> dict[str, Memory]:
@@ -339,7 +344,8 @@ class Ledger:
         limit: int = 20,
         offset: int = 0,
     ) -> tuple[tuple[Entity, ...], int]:
-        """A page of entities that a visible memory mentions, most mentioned first, and how many there are in all."""
+        """A page of entities that a visible memory mentions, most mentioned first, and how many there are in
+        all."""
         return await self._read(
             partial(
                 _entities, scope=scope, key_part=key_part, types=types, ids=ids, limit=limit, offset=offset
@@ -386,7 +392,8 @@ class Ledger:
         await self._write(partial(_drop_plans, before=before, plan_id=plan_id))
 
     async def forget(self, scope: Scope, ids: Sequence[str], *, all_sessions: bool = False) -> Removed:
-        """Delete those of `ids` that are visible in `scope`, and the entities that nothing mentions any more."""
+        """Delete those of `ids` that are visible in `scope`, and the entities that nothing mentions any
+        more."""
         return await self._write(partial(_forget, scope=scope, ids=ids, all_sessions=all_sessions))
 
     async def pending(self, limit: int) -> tuple[Pending, ...]:
@@ -404,7 +411,8 @@ class Ledger:
         return await self._write(_enqueue_all)
 
     async def all_memories(self, after_seq: int, limit: int) -> tuple[tuple[int, Memory], ...]:
-        """A page of the whole ledger with sequence numbers, for rebuilding; no scope, so never for a caller."""
+        """A page of the whole ledger with sequence numbers, for rebuilding; no scope, so never for a
+        caller."""
         return await self._read(partial(_all_memories, after_seq=after_seq, limit=limit))
 
     async def to_index(self, ids: Sequence[str]) -> tuple[Memory, ...]:
@@ -443,7 +451,8 @@ class Ledger:
 
     @contextmanager
     def _translated(self) -> Generator[None]:
-        """SQLite's errors in our words. The statement and its values stay out: they are what is remembered."""
+        """SQLite's errors in our words. The statement and its values stay out: they are what is
+        remembered."""
         try:
             yield
         except sqlalchemy.exc.DBAPIError as error:
@@ -568,7 +577,8 @@ def _join_entities(connection: sa.Connection, memory_id: str, draft: Draft) -> t
 
 
 def _entity_for(connection: sa.Connection, domain: str, entity: NewEntity, now: datetime) -> tuple[str, str]:
-    """The entity known by this name in this domain, or a new one. An alias that names another stays the other's."""
+    """The entity known by this name in this domain, or a new one. An alias that names another stays the
+    other's."""
     key = name_key(entity.name)
     found = connection.execute(
         sa.select(_entity.c.id, _entity.c.name, _entity.c.type)

@@ -5,7 +5,7 @@ Derived from the ledger; it may be deleted and is built anew. It remembers which
 
 # lancedb and pyarrow publish few types; what leaves this module is typed.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
-# pyright: reportMissingTypeStubs=false
+# pyright: reportMissingTypeStubs=false, reportUnknownParameterType=false, reportCallIssue=false
 
 from __future__ import annotations
 
@@ -38,13 +38,15 @@ INDEX_CACHE_BYTES = 64 << 20
 METADATA_CACHE_BYTES = 32 << 20
 """LanceDB would keep gigabytes; this holds the indexes of some hundred thousand memories."""
 IDS_PER_FILTER = 10_000
-"""Ids in one filter expression; a search confined to more memories than that is confined to the latest of them."""
+"""Ids in one filter expression; a search confined to more memories than that is confined to the latest of
+them."""
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When a memory expires that does not: a filter on a column without nulls is one comparison."""
 
 FULL_TEXT = FTS(
-    # Words of any script by ICU's dictionaries, and the parts of identifiers: get_user_by_id is found by "user".
+    # Words of any script by ICU's dictionaries, and the parts of identifiers: get_user_by_id is found by
+    # "user".
     base_tokenizer="icu/split",
     # "running" finds "run"; words of other languages pass through the English stemmer nearly unchanged, alike
     # on both sides.
@@ -124,7 +126,8 @@ class VectorTable:
         self._connection.close()
 
     async def add(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> None:
-        """Rows for memories that are not in the table yet. `vectors` has shape `(len(memories), dimension)`."""
+        """Rows for memories that are not in the table yet. `vectors` has shape `(len(memories),
+        dimension)`."""
         if not memories:
             return
         async with self._writing:
