@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -48,7 +48,7 @@ class EmbeddingConfig(_Section):
     timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
     """Seconds to wait for one answer of the endpoint."""
     batch_size: Annotated[int, Field(ge=1, le=512)] = 32
-    """Texts in one run of the model or one request."""
+    """Texts in one request to an endpoint."""
     threads: Annotated[int, Field(ge=1, le=64)] = 2
     """Processor threads of the local model."""
 
@@ -228,9 +228,12 @@ def _read_environment() -> dict[str, Any]:
 def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
     merged = dict(low)
     for key, value in high.items():
-        below = merged.get(key)
-        merged[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+        merged[key] = _merged(_table(merged.get(key)), _table(value)) if isinstance(value, dict) else value
     return merged
+
+
+def _table(value: object) -> dict[str, Any]:
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def _whereabouts(
@@ -244,12 +247,9 @@ def _whereabouts(
 
 
 def _holds(values: dict[str, Any], keys: tuple[str, ...]) -> bool:
-    current: Any = values
-    for key in keys:
-        if not isinstance(current, dict) or key not in current:
-            return False
-        current = current[key]
-    return bool(keys)
+    if not keys or keys[0] not in values:
+        return False
+    return len(keys) == 1 or _holds(_table(values[keys[0]]), keys[1:])
 
 
 def _expectation(problem: ErrorDetails) -> str:

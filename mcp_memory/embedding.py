@@ -31,9 +31,6 @@ Vectors = NDArray[np.float32]
 MODEL_FOLDER = Path(__file__).parent / "assets" / "all-MiniLM-L6-v2"
 MAX_TOKENS = 256
 """What the model was trained to read at once; the rest of a longer text is found by its words alone."""
-TOKENS_PER_RUN = 4_096
-"""Padded tokens in one run of the local model: bounds its working memory to some 60 MiB whatever the batch
-size."""
 
 
 class Embedder(Protocol):
@@ -57,7 +54,7 @@ def create_embedder(config: EmbeddingConfig) -> Embedder:
     """The configured embedder, not yet loaded: `embed` loads it."""
     match config.provider:
         case "local":
-            return LocalEmbedder(MODEL_FOLDER, threads=config.threads, batch_size=config.batch_size)
+            return LocalEmbedder(MODEL_FOLDER, threads=config.threads)
         case "openai":
             return EndpointEmbedder(config)
 
@@ -88,14 +85,18 @@ def spoken(memory: Memory) -> str:
 
 
 class LocalEmbedder:
-    """all-MiniLM-L6-v2 in int8, run by onnxruntime; pooling and normalisation are inside the model file."""
+    """all-MiniLM-L6-v2 in int8, run by onnxruntime; pooling and normalisation are inside the model file.
+
+    One text at a time: the model scales its int8 activations by the whole batch, so in company a text gets
+    another vector (cosine .99 to its own). Alone it depends on nothing but its words, and a rebuild changes
+    no answer.
+    """
 
     dimension = 384
 
-    def __init__(self, folder: Path, *, threads: int, batch_size: int) -> None:
+    def __init__(self, folder: Path, *, threads: int) -> None:
         self._folder = folder
         self._threads = threads
-        self._batch_size = batch_size
         self._limiter = anyio.CapacityLimiter(1)
         self._loaded: tuple[tokenizers.Tokenizer, onnxruntime.InferenceSession] | None = None
 
@@ -113,18 +114,12 @@ class LocalEmbedder:
 
     def _embed(self, texts: list[str]) -> Vectors:
         tokenizer, session = self._loaded or self._load()
-        encodings = tokenizer.encode_batch(texts)
-        lengths = [len(encoding.ids) for encoding in encodings]
         vectors = np.empty((len(texts), self.dimension), np.float32)
-        for batch in _batches(lengths, self._batch_size):
-            width = max(lengths[position] for position in batch)
-            input_ids = np.zeros((len(batch), width), np.int64)
-            attention_mask = np.zeros((len(batch), width), np.int64)
-            for row, position in enumerate(batch):
-                input_ids[row, : lengths[position]] = encodings[position].ids
-                attention_mask[row, : lengths[position]] = 1
-            outputs: Any = session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})
-            vectors[batch] = outputs[0]
+        for row, encoding in enumerate(tokenizer.encode_batch(texts)):
+            input_ids = np.asarray([encoding.ids], np.int64)
+            inputs = {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
+            outputs: Any = session.run(None, inputs)
+            vectors[row] = outputs[0][0]
         return vectors
 
     def _load(self) -> tuple[tokenizers.Tokenizer, onnxruntime.InferenceSession]:
@@ -170,7 +165,7 @@ class EndpointEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         vectors = np.empty((len(texts), self.dimension), np.float32)
-        for batch in _batches([len(text) for text in texts], self._config.batch_size, tokens_per_run=None):
+        for batch in _batches([len(text) for text in texts], self._config.batch_size):
             vectors[batch] = await self._request([texts[position] for position in batch])
         return vectors
 
@@ -219,19 +214,7 @@ class _Reply(BaseModel):
     data: list[_Vector]
 
 
-def _batches(
-    lengths: Sequence[int], batch_size: int, tokens_per_run: int | None = TOKENS_PER_RUN
-) -> list[list[int]]:
-    """Positions in batches of alike length, so that padding costs little; each within both bounds."""
-    batches: list[list[int]] = []
-    batch: list[int] = []
-    for position in sorted(range(len(lengths)), key=lengths.__getitem__):
-        # Sorted ascending: the newest is the longest, so it sets the padded width.
-        padded = (len(batch) + 1) * lengths[position]
-        if batch and (len(batch) == batch_size or (tokens_per_run is not None and padded > tokens_per_run)):
-            batches.append(batch)
-            batch = []
-        batch.append(position)
-    if batch:
-        batches.append(batch)
-    return batches
+def _batches(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Positions in batches of alike length: a server pads each text to the longest of its batch."""
+    by_length = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return [by_length[start : start + size] for start in range(0, len(by_length), size)]

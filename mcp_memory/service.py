@@ -53,7 +53,9 @@ from mcp_memory.models import (
 )
 from mcp_memory.retrieval import CANDIDATES, Query, Signals, fuse, read_query
 from mcp_memory.store import Draft, Store
-from mcp_memory.store.ledger import Selection, new_id
+from mcp_memory.store.ledger import entities, index_work, memories, plans
+from mcp_memory.store.ledger.memories import Selection
+from mcp_memory.store.ledger.schema import new_id
 from mcp_memory.store.vectors import IDS_PER_FILTER, Candidate, Filter
 
 NEIGHBOURS = 2
@@ -77,6 +79,7 @@ class Service:
     def __init__(self, config: Config, store: Store, embedder: Embedder) -> None:
         self._config = config
         self._store = store
+        self._ledger = store.ledger
         self._embedder = embedder
 
     @classmethod
@@ -123,13 +126,13 @@ class Service:
         )
         found, degraded = await self._signals(query, where)
         ranked = fuse(query, found, self._config.search)
-        memories = await self._store.ledger.memories(scope, [one.memory_id for one in ranked])
+        rows = await self._ledger.read(memories.by_id, scope, [one.memory_id for one in ranked])
         hits = [
-            Hit(memory=memories[one.memory_id], score=round(one.score, 4), signals=one.signals)
+            Hit(memory=rows[one.memory_id], score=round(one.score, 4), signals=one.signals)
             for one in ranked
-            if one.memory_id in memories and _passes(memories[one.memory_id], where)
+            if one.memory_id in rows and _passes(rows[one.memory_id], where)
         ]
-        if waiting := await self._store.ledger.pending_count():
+        if waiting := await self._ledger.read(index_work.pending_count):
             degraded.append(f"{waiting} memories are stored but not yet searchable; ask again in a moment")
         return SearchResult(hits=tuple(hits[: request.limit]), total=len(hits), degraded=tuple(degraded))
 
@@ -138,7 +141,8 @@ class Service:
         if request.entity is not None:
             detail = await self._entity_detail(scope, await self._entity_id(scope, request.entity))
             return EntitiesResult(entities=(detail.entity,), total=1, detail=detail)
-        page, total = await self._store.ledger.entities(
+        page, total = await self._ledger.read(
+            entities.page,
             scope,
             key_part=name_key(request.query or ""),
             types=request.types,
@@ -160,38 +164,38 @@ class Service:
 
     async def get(self, scope: Scope, memory_id: str) -> MemoryDetail:
         """One memory whole. Raises MemoryNotFound."""
-        ledger = self._store.ledger
-        memory = (await ledger.memories(scope, [memory_id])).get(memory_id)
+        ledger = self._ledger
+        memory = (await ledger.read(memories.by_id, scope, [memory_id])).get(memory_id)
         if memory is None:
             raise MemoryNotFound(memory_id)
         return MemoryDetail(
             memory=memory,
-            history=await ledger.history(memory_id),
-            entities=await ledger.mentioned_by(memory_id),
-            relations=await ledger.relations(scope, memory_id=memory_id),
-            neighbours=await ledger.around(scope, memory, NEIGHBOURS),
+            history=await ledger.read(memories.history_of, memory_id),
+            entities=await ledger.read(entities.mentioned_by, memory_id),
+            relations=await ledger.read(entities.relations, scope, memory_id=memory_id),
+            neighbours=await ledger.read(memories.around, scope, memory, NEIGHBOURS),
         )
 
     async def recent(
         self, scope: Scope, *, kinds: tuple[Kind, ...] = (), limit: int = 20, offset: int = 0
     ) -> tuple[Memory, ...]:
         """The latest said, newest first."""
-        return await self._store.ledger.recent(scope, kinds, limit, offset)
+        return await self._ledger.read(memories.recent, scope, kinds, limit, offset)
 
     async def session(
         self, scope: Scope, session_id: str, *, limit: int = 200, offset: int = 0
     ) -> tuple[Memory, ...]:
         """What was said in one session, in order of time. Raises SessionNotFound."""
-        memories = await self._store.ledger.session(scope, session_id, limit, offset)
-        if not memories and offset == 0:
+        said = await self._ledger.read(memories.of_session, scope, session_id, limit, offset)
+        if not said and offset == 0:
             raise SessionNotFound(session_id)
-        return memories
+        return said
 
     async def sessions(
         self, scope: Scope, *, prefix: str = "", limit: int = 20, offset: int = 0
     ) -> tuple[SessionSummary, ...]:
         """Sessions with something visible in them, latest first."""
-        return await self._store.ledger.sessions(scope, prefix, limit, offset)
+        return await self._ledger.read(memories.sessions, scope, prefix, limit, offset)
 
     async def ids(
         self, scope: Scope, noun: Literal["memories", "entities"], prefix: str, limit: int = 20
@@ -199,13 +203,13 @@ class Service:
         """Ids that begin with `prefix`, for completion."""
         match noun:
             case "memories":
-                return await self._store.ledger.memory_ids(scope, prefix, limit)
+                return await self._ledger.read(memories.ids, scope, prefix, limit)
             case "entities":
-                return await self._store.ledger.entity_ids(scope, prefix, limit)
+                return await self._ledger.read(entities.ids, scope, prefix, limit)
 
     async def stats(self, scope: Scope) -> Stats:
         """How much is remembered in a scope."""
-        return await self._store.ledger.stats(scope)
+        return await self._ledger.read(memories.stats, scope)
 
     async def health(self) -> Health:
         """Whether the three stores agree; for whoever owns the data folder."""
@@ -219,11 +223,11 @@ class Service:
 
     async def _entity_id(self, scope: Scope, entity: str) -> str:
         key = name_key(entity)
-        entity_id = (await self._store.ledger.resolve(scope, [entity, key])).get(entity)
-        entity_id = entity_id or (await self._store.ledger.resolve(scope, [key])).get(key)
+        entity_id = (await self._ledger.read(entities.resolve, scope, [entity, key])).get(entity)
+        entity_id = entity_id or (await self._ledger.read(entities.resolve, scope, [key])).get(key)
         if entity_id is None:
             raise EntityNotFound(entity)
-        visible, _ = await self._store.ledger.entities(scope, ids=[entity_id], limit=1)
+        visible, _ = await self._ledger.read(entities.page, scope, ids=[entity_id], limit=1)
         if not visible:
             raise EntityNotFound(entity)
         return entity_id
@@ -253,7 +257,7 @@ class Service:
         async def by_entities() -> None:
             nonlocal mentions
             try:
-                known = await self._store.ledger.resolve(where.scope, query.names)
+                known = await self._ledger.read(entities.resolve, where.scope, query.names)
                 entity_ids = sorted(set(known.values()))
                 if entity_ids:
                     mentions = await self._store.graph.rare_mentions(entity_ids, MENTIONS)
@@ -270,16 +274,16 @@ class Service:
         return Signals(dense, text, mentions), degraded
 
     async def _entity_detail(self, scope: Scope, entity_id: str) -> EntityDetail:
-        ledger = self._store.ledger
-        (entity,), _ = await ledger.entities(scope, ids=[entity_id], limit=1)
+        ledger = self._ledger
+        (entity,), _ = await ledger.read(entities.page, scope, ids=[entity_id], limit=1)
         near = await self._store.graph.neighbours(entity_id, ENTITY_NEIGHBOURS)
         # The graph knows no scope: only neighbours that a visible memory mentions are shown.
-        visible, _ = await ledger.entities(scope, ids=near, limit=len(near) or 1)
+        visible, _ = await ledger.read(entities.page, scope, ids=near, limit=len(near) or 1)
         by_id: dict[str, Entity] = {one.id: one for one in visible}
         return EntityDetail(
             entity=entity,
-            relations=await ledger.relations(scope, entity_id=entity_id),
-            memories=await ledger.mentions_of(scope, entity_id, ENTITY_MEMORIES),
+            relations=await ledger.read(entities.relations, scope, entity_id=entity_id),
+            memories=await ledger.read(entities.mentions_of, scope, entity_id, ENTITY_MEMORIES),
             neighbours=tuple(
                 EntityRef(id=one, name=by_id[one].name, type=by_id[one].type) for one in near if one in by_id
             ),
@@ -295,12 +299,12 @@ class Service:
             ids=None if request.query is None else await self._about(scope, request.query, now),
             all_sessions=True,
         )
-        memories = await self._store.ledger.select(scope, selection)
-        plan_id = await self._store.ledger.save_plan(scope, [memory.id for memory in memories], now)
+        chosen = await self._ledger.read(memories.select, scope, selection)
+        plan_id = await self._ledger.write(plans.save, scope, [memory.id for memory in chosen], now)
         return ForgetPlan(
             plan_id=plan_id,
-            count=len(memories),
-            examples=memories[:PLAN_EXAMPLES],
+            count=len(chosen),
+            examples=chosen[:PLAN_EXAMPLES],
             expires_at=now + self._plan_life,
         )
 
@@ -319,15 +323,15 @@ class Service:
 
     async def _carry_out(self, scope: Scope, plan_id: str) -> ForgetResult:
         now = datetime.now(UTC)
-        plan = await self._store.ledger.plan(scope, plan_id)
+        plan = await self._ledger.read(plans.find, scope, plan_id)
         if plan is None:
             raise PlanNotFound(plan_id)
         memory_ids, made_at = plan
         if now - made_at > self._plan_life:
-            await self._store.ledger.drop_plans(before=now - self._plan_life)
+            await self._ledger.write(plans.drop, before=now - self._plan_life)
             raise PlanExpired(plan_id, self._config.forget.plan_ttl_minutes)
         result = await self._erase(scope, memory_ids, all_sessions=True)
-        await self._store.ledger.drop_plans(before=now - self._plan_life, plan_id=plan_id)
+        await self._ledger.write(plans.drop, before=now - self._plan_life, plan_id=plan_id)
         return result
 
     async def _erase(self, scope: Scope, ids: Sequence[str], *, all_sessions: bool) -> ForgetResult:

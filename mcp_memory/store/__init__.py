@@ -23,7 +23,9 @@ from mcp_memory.models import Health, IndexHealth, Memory, Rebuilt, Scope
 from mcp_memory.store import graph as graphs
 from mcp_memory.store import vectors as tables
 from mcp_memory.store.graph import Graph
-from mcp_memory.store.ledger import Draft, Ledger, Pending, Removed, Written
+from mcp_memory.store.ledger import Ledger, index_work, memories
+from mcp_memory.store.ledger.index_work import Pending
+from mcp_memory.store.ledger.memories import Draft, Removed, Written
 from mcp_memory.store.vectors import VectorTable
 
 __all__ = ["Draft", "Embed", "Store", "Written"]
@@ -104,12 +106,16 @@ class Store:
                 vectors = await _open_vectors(paths, ledger, embed)
                 graph = await _open_graph(paths, ledger, config)
                 store = cls(ledger, vectors, graph, embed, config)
+                failure: Exception | None = None
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(store._keep_up)
                     try:
                         yield store
-                    finally:
-                        tasks.cancel_scope.cancel()
+                    except Exception as error:  # noqa: BLE001 - raised below; the group would wrap it
+                        failure = error
+                    tasks.cancel_scope.cancel()
+                if failure is not None:
+                    raise failure
             finally:
                 with anyio.CancelScope(shield=True):
                     if graph is not None:
@@ -127,7 +133,7 @@ class Store:
         ids = {draft.memory.id for draft in drafts}
         self._in_flight |= ids
         try:
-            written = await self.ledger.write(drafts)
+            written = await self.ledger.write(memories.write, drafts)
             new_ids = {one.id for one in written if one.is_new}
             lag = await self._index_new([draft.memory for draft in drafts if draft.memory.id in new_ids])
         finally:
@@ -140,7 +146,7 @@ class Store:
     ) -> tuple[Removed, McpMemoryError | None]:
         """Delete from the ledger, then from the indexes; the error, if any, is why an index still lags."""
         async with self._applying:
-            removed = await self.ledger.forget(scope, ids, all_sessions=all_sessions)
+            removed = await self.ledger.write(memories.forget, scope, ids, all_sessions=all_sessions)
             try:
                 await self._erase([*removed.memory_ids, *removed.entity_ids])
             except McpMemoryError as error:
@@ -150,14 +156,14 @@ class Store:
         return removed, None
 
     async def health(self) -> Health:
-        memories, _, _ = await self.ledger.counts()
+        memories, _, _ = await self.ledger.read(index_work.counts)
         paths = _Paths(self._config.data_dir)
         return Health(
             data_dir=str(paths.folder),
             schema_version=await self.ledger.schema_version(),
             ledger_bytes=self.ledger.bytes,
             ledger_memories=memories,
-            pending=await self.ledger.pending_count(),
+            pending=await self.ledger.read(index_work.pending_count),
             embedder=self._embed.identity,
             indexes=(
                 await _index_health(self.vectors, memories),
@@ -182,23 +188,26 @@ class Store:
     ) -> None:
         async with self._applying:
             # What was forgotten while it was being embedded must not come back.
-            alive = {memory.id for memory in await self.ledger.to_index([memory.id for memory in memories])}
+            alive = {
+                memory.id
+                for memory in await self.ledger.read(index_work.to_index, [memory.id for memory in memories])
+            }
             kept = [position for position, memory in enumerate(memories) if memory.id in alive]
             rows = [memories[position] for position in kept]
-            topology = await self.ledger.graph_rows([memory.id for memory in rows])
+            topology = await self.ledger.read(index_work.graph_rows, [memory.id for memory in rows])
             if are_new:
                 await self.vectors.add(rows, vectors[kept])
                 await self.graph.add(topology)
             else:
                 await self.vectors.replace(rows, vectors[kept])
                 await self.graph.replace(topology)
-            await self.ledger.mark_done([memory.id for memory in memories])
+            await self.ledger.write(index_work.mark_done, [memory.id for memory in memories])
 
     async def _erase(self, ids: Sequence[str]) -> None:
         if ids:
             await self.vectors.delete(ids)
             await self.graph.delete(ids)
-            await self.ledger.mark_done(ids)
+            await self.ledger.write(index_work.mark_done, ids)
 
     async def _keep_up(self) -> None:
         """Do pending index work and compact the table, for as long as the store is open."""
@@ -221,15 +230,17 @@ class Store:
             async with self._applying:
                 await self._erase(erase)
             index = [one.memory_id for one in work if one.work == "index"]
-            memories = await self.ledger.to_index(index)
+            memories = await self.ledger.read(index_work.to_index, index)
             if memories:
                 vectors = await self._embed.embed_memories(memories)
                 await self._apply(memories, vectors, are_new=False)
-            await self.ledger.mark_done(sorted(set(index) - {memory.id for memory in memories}))
+            await self.ledger.write(
+                index_work.mark_done, sorted(set(index) - {memory.id for memory in memories})
+            )
 
     async def _pending(self) -> list[Pending]:
         # A write that is under way does its own index work.
-        work = await self.ledger.pending(BATCH + len(self._in_flight))
+        work = await self.ledger.read(index_work.pending, BATCH + len(self._in_flight))
         return [one for one in work if one.memory_id not in self._in_flight][:BATCH]
 
 
@@ -250,9 +261,9 @@ async def rebuild(config: Config, embed: Embed, progress: Callable[[int, int], N
             graphs.remove(paths.graph)
             graph = await _open_graph(paths, ledger, config)
             await graph.close()
-            while work := await ledger.pending(BATCH):
-                await ledger.mark_done([one.memory_id for one in work])
-            memories, entities, relations = await ledger.counts()
+            while work := await ledger.read(index_work.pending, BATCH):
+                await ledger.write(index_work.mark_done, [one.memory_id for one in work])
+            memories, entities, relations = await ledger.read(index_work.counts)
         finally:
             await ledger.close()
     return Rebuilt(memories=memories, entities=entities, relations=relations, embedder=embed.identity)
@@ -261,12 +272,12 @@ async def rebuild(config: Config, embed: Embed, progress: Callable[[int, int], N
 async def _embed_everything(
     folder: Path, ledger: Ledger, embed: Embed, progress: Callable[[int, int], None]
 ) -> None:
-    total, _, _ = await ledger.counts()
+    total, _, _ = await ledger.read(index_work.counts)
     table, _ = await VectorTable.open(folder, embedder=embed.identity, dimension=embed.dimension)
     try:
         done = last = 0
         progress(done, total)
-        while page := await ledger.all_memories(last, BATCH):
+        while page := await ledger.read(index_work.every_memory, last, BATCH):
             memories = [memory for _, memory in page]
             await table.add(memories, await embed.embed_memories(memories))
             last = page[-1][0]
@@ -281,23 +292,23 @@ async def _open_vectors(paths: _Paths, ledger: Ledger, embed: Embed) -> VectorTa
     vectors, is_new = await VectorTable.open(
         paths.vectors, embedder=embed.identity, dimension=embed.dimension
     )
-    memories, _, _ = await ledger.counts()
+    memories, _, _ = await ledger.read(index_work.counts)
     # LanceDB does not fsync: after a power cut rows may be missing that the ledger calls indexed.
-    if is_new or await vectors.count() + await ledger.pending_count() < memories:
-        await ledger.enqueue_all()
+    if is_new or await vectors.count() + await ledger.read(index_work.pending_count) < memories:
+        await ledger.write(index_work.enqueue_all)
     return vectors
 
 
 async def _open_graph(paths: _Paths, ledger: Ledger, config: Config) -> Graph:
     engine, buffer_pool_mib = config.graph.engine, config.graph.buffer_pool_mib
     graph, is_new = await Graph.open(paths.graph, engine=engine, buffer_pool_mib=buffer_pool_mib)
-    memories, _, _ = await ledger.counts()
-    if not is_new and abs(await graph.count() - memories) > await ledger.pending_count():
+    memories, _, _ = await ledger.read(index_work.counts)
+    if not is_new and abs(await graph.count() - memories) > await ledger.read(index_work.pending_count):
         await graph.close()
         graphs.remove(paths.graph)
         graph, is_new = await Graph.open(paths.graph, engine=engine, buffer_pool_mib=buffer_pool_mib)
     if is_new:
-        await graph.load(await ledger.graph_rows())
+        await graph.load(await ledger.read(index_work.graph_rows))
     return graph
 
 

@@ -26,7 +26,7 @@ import anyio.to_thread
 import pyarrow as pa
 
 from mcp_memory.errors import ConfigError, DiskFull, IndexFailed
-from mcp_memory.store.ledger import GraphRows
+from mcp_memory.store.ledger.index_work import GraphRows, RelationRow
 
 _Result = TypeVar("_Result")
 
@@ -254,13 +254,11 @@ def remove(path: Path) -> None:
         file.unlink()
 
 
-def _bounded(
-    row: tuple[str, str, str, int, int | None, int | None, str],
-) -> tuple[str, str, str, int, int, int, str]:
-    subject, target, relation_id, code, valid_from, valid_until, memory_id = row
-    first = BEGINNING if valid_from is None else valid_from
-    last = END if valid_until is None else valid_until
-    return subject, target, relation_id, code, first, last, memory_id
+def _bounded(row: RelationRow) -> RelationRow:
+    return row._replace(
+        valid_from=BEGINNING if row.valid_from is None else row.valid_from,
+        valid_until=END if row.valid_until is None else row.valid_until,
+    )
 
 
 @contextmanager

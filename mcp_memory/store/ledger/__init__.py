@@ -1,0 +1,130 @@
+"""The ledger: every word ever remembered, in SQLite. A write is acknowledged when it is on disk here.
+
+LanceDB and Kùzu are derived from it. What can be asked of it stands beside, by noun: `memories`, `entities`,
+`plans`, `index_work`; each function takes an open transaction, and `Ledger.read` and `Ledger.write` give it
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+import sqlalchemy as sa
+import sqlalchemy.event
+import sqlalchemy.exc
+
+from mcp_memory.errors import DataFolderUnusable, DiskFull, LedgerDamaged, LedgerTooNew, StoreError
+from mcp_memory.store.ledger.schema import MIGRATIONS
+
+_Asked = ParamSpec("_Asked")
+_Result = TypeVar("_Result")
+
+READERS = 4
+"""Threads that read at once; SQLite in WAL mode lets them beside the one writer."""
+
+
+class Ledger:
+    """One ledger file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = sa.create_engine(
+            sa.URL.create("sqlite", database=str(path)), pool_size=READERS + 1, max_overflow=0
+        )
+        sqlalchemy.event.listen(self._engine, "connect", _prepare_connection)
+        self._writer = anyio.CapacityLimiter(1)
+        self._readers = anyio.CapacityLimiter(READERS)
+
+    @classmethod
+    async def open(cls, path: Path) -> Ledger:
+        """The ledger at `path`, made or migrated if need be. Raises StoreError."""
+        ledger = cls(path)
+        await ledger.write(ledger._migrate)
+        return ledger
+
+    async def close(self) -> None:
+        await anyio.to_thread.run_sync(self._engine.dispose)
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk, with the write-ahead log."""
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    async def schema_version(self) -> int:
+        return await self.read(_schema_version)
+
+    async def write(
+        self,
+        work: Callable[Concatenate[sa.Connection, _Asked], _Result],
+        *args: _Asked.args,
+        **kwargs: _Asked.kwargs,
+    ) -> _Result:
+        """Run `work` in a transaction of its own: on disk when this returns, undone when it raises."""
+
+        def run() -> _Result:
+            with self._translated(), self._engine.begin() as connection:
+                return work(connection, *args, **kwargs)
+
+        return await anyio.to_thread.run_sync(run, limiter=self._writer)
+
+    async def read(
+        self,
+        work: Callable[Concatenate[sa.Connection, _Asked], _Result],
+        *args: _Asked.args,
+        **kwargs: _Asked.kwargs,
+    ) -> _Result:
+        """Run `work` on one consistent state, beside whoever writes."""
+
+        def run() -> _Result:
+            with self._translated(), self._engine.connect() as connection:
+                return work(connection, *args, **kwargs)
+
+        return await anyio.to_thread.run_sync(run, limiter=self._readers)
+
+    def _migrate(self, connection: sa.Connection) -> None:
+        version = _schema_version(connection)
+        if version > len(MIGRATIONS):
+            raise LedgerTooNew(self._path, version, len(MIGRATIONS))
+        for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
+            migration(connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
+    @contextmanager
+    def _translated(self) -> Generator[None]:
+        """SQLite's errors in our words. The statement and its values stay out: they are what is
+        remembered."""
+        try:
+            yield
+        except sqlalchemy.exc.DBAPIError as error:
+            reason = str(error.orig)
+            if "full" in reason:
+                raise DiskFull(self._path) from error
+            if "readonly" in reason or "unable to open" in reason:
+                raise DataFolderUnusable(self._path.parent, reason) from error
+            if "malformed" in reason or "not a database" in reason:
+                raise LedgerDamaged(self._path, reason) from error
+            raise StoreError(
+                f"The ledger {self._path} refused: {reason}. Nothing was stored; try again."
+            ) from error
+
+
+def _prepare_connection(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # FULL: an acknowledged write survives a power cut, not only a crash of the process.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    # Overwrites what is deleted with zeros instead of leaving it on free pages.
+    cursor.execute("PRAGMA secure_delete = ON")
+    cursor.execute("PRAGMA busy_timeout = 5000")
+    cursor.close()
+
+
+def _schema_version(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())

@@ -1,0 +1,292 @@
+"""Entities, their aliases and mentions, and the relations between them; each function takes a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from mcp_memory.models import (
+    Entity,
+    EntityRef,
+    EntityType,
+    Memory,
+    NewEntity,
+    NewRelation,
+    Relation,
+    Scope,
+    name_key,
+)
+from mcp_memory.store.ledger import schema
+from mcp_memory.store.ledger.rows import COLUMNS, memory_of, scope_of, visible
+from mcp_memory.store.ledger.schema import chunks, new_id
+
+
+def join(
+    connection: sa.Connection,
+    memory: Memory,
+    named_entities: Sequence[NewEntity],
+    named_relations: Sequence[NewRelation],
+) -> tuple[tuple[str, ...], bool]:
+    """Record what a memory mentions; answers the entities' names, and whether anything was new to the
+    memory."""
+    domain = _domain_of(memory)
+    now = memory.recorded_at
+    named = list(named_entities)
+    known = {name_key(name) for entity in named for name in (entity.name, *entity.aliases)}
+    for relation in named_relations:
+        for name in (relation.subject, relation.object):
+            if name_key(name) not in known:
+                known.add(name_key(name))
+                named.append(NewEntity(name=name))
+    ids: dict[str, str] = {}
+    names: list[str] = []
+    joined = False
+    for entity in named:
+        entity_id, name = _entity_for(connection, domain, entity, now)
+        names.append(name)
+        for alias in (entity.name, *entity.aliases):
+            ids.setdefault(name_key(alias), entity_id)
+        inserted = connection.execute(
+            insert(schema.mention).values(memory_id=memory.id, entity_id=entity_id).on_conflict_do_nothing()
+        )
+        joined |= inserted.rowcount > 0
+    for relation in named_relations:
+        subject_id, object_id = ids[name_key(relation.subject)], ids[name_key(relation.object)]
+        if subject_id == object_id:
+            continue
+        inserted = connection.execute(
+            insert(schema.relation)
+            .values(
+                id=new_id("r"),
+                subject_id=subject_id,
+                predicate=_predicate_code(connection, relation.predicate),
+                object_id=object_id,
+                memory_id=memory.id,
+                valid_from=relation.valid_from,
+                valid_until=relation.valid_until,
+            )
+            .on_conflict_do_nothing()
+        )
+        joined |= inserted.rowcount > 0
+    return tuple(dict.fromkeys(names)), joined
+
+
+def _entity_for(connection: sa.Connection, domain: str, entity: NewEntity, now: datetime) -> tuple[str, str]:
+    """The entity known by this name in this domain, or a new one. An alias that names another stays the
+    other's."""
+    key = name_key(entity.name)
+    found = connection.execute(
+        sa.select(schema.entity.c.id, schema.entity.c.name, schema.entity.c.type)
+        .join(schema.alias, schema.alias.c.entity_id == schema.entity.c.id)
+        .where(schema.alias.c.domain == domain, schema.alias.c.key == key)
+    ).first()
+    if found is None:
+        entity_id, name = new_id("e"), entity.name
+        connection.execute(
+            insert(schema.entity).values(
+                id=entity_id, domain=domain, name=name, type=entity.type, created_at=now
+            )
+        )
+    else:
+        entity_id, name = found.id, found.name
+        if found.type == "concept" and entity.type != "concept":
+            # "concept" is what a rule says that knows no better.
+            connection.execute(
+                sa.update(schema.entity).where(schema.entity.c.id == entity_id).values(type=entity.type)
+            )
+    for alias in (entity.name, *entity.aliases):
+        connection.execute(
+            insert(schema.alias)
+            .values(domain=domain, key=name_key(alias), alias=alias, entity_id=entity_id)
+            .on_conflict_do_nothing()
+        )
+    return entity_id, name
+
+
+def _predicate_code(connection: sa.Connection, name: str) -> int:
+    text = " ".join(name.split())
+    connection.execute(insert(schema.predicate).values(name=text).on_conflict_do_nothing())
+    return connection.execute(
+        sa.select(schema.predicate.c.code).where(schema.predicate.c.name == text)
+    ).scalar_one()
+
+
+def _domain_of(memory: Memory) -> str:
+    """Whose entities a memory's are: a user's sessions share the user's."""
+    return scope_of(memory).owner("agent" if memory.level == "agent" else "user")
+
+
+def page(
+    connection: sa.Connection,
+    scope: Scope,
+    *,
+    key_part: str = "",
+    types: Sequence[EntityType] = (),
+    ids: Sequence[str] | None = None,
+    limit: int = 20,
+    offset: int = 0,
+) -> tuple[tuple[Entity, ...], int]:
+    """Entities that a visible memory mentions, most mentioned first, and how many there are in all.
+
+    `key_part` is contained in the `name_key` of a name or alias; `ids` confines the page to these entities.
+    """
+    mentions = sa.func.count(schema.mention.c.memory_id)
+    latest = sa.func.max(schema.memory.c.observed_at)
+    query = (
+        sa.select(schema.entity, mentions, sa.func.min(schema.memory.c.observed_at), latest)
+        .join(schema.mention, schema.mention.c.entity_id == schema.entity.c.id)
+        .join(schema.memory, schema.memory.c.id == schema.mention.c.memory_id)
+        .where(visible(scope))
+        .group_by(schema.entity.c.id)
+    )
+    if key_part:
+        named = sa.select(schema.alias.c.entity_id).where(
+            schema.alias.c.key.contains(key_part, autoescape=True)
+        )
+        query = query.where(schema.entity.c.id.in_(named))
+    if types:
+        query = query.where(schema.entity.c.type.in_(types))
+    if ids is not None:
+        query = query.where(schema.entity.c.id.in_(ids))
+    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    page = connection.execute(
+        query.order_by(mentions.desc(), latest.desc(), schema.entity.c.id).limit(limit).offset(offset)
+    ).all()
+    aliases: dict[str, list[str]] = {}
+    names = {row[0]: row.name for row in page}
+    query_aliases = (
+        sa.select(schema.alias.c.entity_id, schema.alias.c.alias)
+        .where(schema.alias.c.entity_id.in_(names))
+        .order_by(schema.alias.c.key)
+    )
+    for entity_id, alias in connection.execute(query_aliases):
+        if name_key(alias) != name_key(names[entity_id]):
+            aliases.setdefault(entity_id, []).append(alias)
+    return (
+        tuple(
+            Entity(
+                id=row[0],
+                name=row.name,
+                type=row.type,
+                aliases=tuple(aliases.get(row[0], ())),
+                mentions=row[-3],
+                first_mentioned=row[-2],
+                last_mentioned=row[-1],
+            )
+            for row in page
+        ),
+        total,
+    )
+
+
+def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tuple[str, ...]:
+    """Ids of entities that a visible memory mentions, by how they begin."""
+    query = (
+        sa.select(schema.mention.c.entity_id)
+        .distinct()
+        .join(schema.memory, schema.memory.c.id == schema.mention.c.memory_id)
+        .where(visible(scope), schema.mention.c.entity_id.startswith(prefix, autoescape=True))
+        .order_by(schema.mention.c.entity_id)
+        .limit(limit)
+    )
+    return tuple(connection.execute(query).scalars())
+
+
+def _domains(scope: Scope) -> tuple[str, ...]:
+    return tuple(owner for owner in scope.owners if not owner.startswith("session:"))
+
+
+def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dict[str, str]:
+    """Entity ids by `name_key` of a name or alias, or by the id itself, for those known in `scope`."""
+    found: dict[str, str] = {}
+    for some in chunks(keys):
+        by_name = sa.select(schema.alias.c.key, schema.alias.c.entity_id).where(
+            schema.alias.c.domain.in_(_domains(scope)), schema.alias.c.key.in_(some)
+        )
+        by_id = sa.select(schema.entity.c.id, schema.entity.c.id).where(
+            schema.entity.c.domain.in_(_domains(scope)), schema.entity.c.id.in_(some)
+        )
+        for query in (by_name, by_id):
+            for key, entity_id in connection.execute(query):
+                found.setdefault(key, entity_id)
+    return found
+
+
+def mentions_of(connection: sa.Connection, scope: Scope, entity_id: str, limit: int) -> tuple[Memory, ...]:
+    """Visible memories that mention an entity, newest first."""
+    query = (
+        sa.select(*COLUMNS)
+        .join(schema.mention, schema.mention.c.memory_id == schema.memory.c.id)
+        .where(visible(scope), schema.mention.c.entity_id == entity_id)
+        .order_by(schema.memory.c.observed_at.desc(), schema.memory.c.seq.desc())
+        .limit(limit)
+    )
+    return tuple(memory_of(row) for row in connection.execute(query))
+
+
+def mentioned_by(connection: sa.Connection, memory_id: str) -> tuple[EntityRef, ...]:
+    """Entities that a memory the caller was already shown mentions."""
+    query = (
+        sa.select(schema.entity)
+        .join(schema.mention, schema.mention.c.entity_id == schema.entity.c.id)
+        .where(schema.mention.c.memory_id == memory_id)
+        .order_by(schema.entity.c.name)
+    )
+    return tuple(EntityRef(id=row.id, name=row.name, type=row.type) for row in connection.execute(query))
+
+
+def relations(
+    connection: sa.Connection, scope: Scope, *, entity_id: str | None = None, memory_id: str | None = None
+) -> tuple[Relation, ...]:
+    """Relations that a visible memory says, of one entity or of one memory."""
+    subject, target = schema.entity.alias(), schema.entity.alias()
+    query = (
+        sa.select(
+            schema.relation,
+            schema.predicate.c.name,
+            subject.c.name,
+            subject.c.type,
+            target.c.name,
+            target.c.type,
+        )
+        .join(schema.memory, schema.memory.c.id == schema.relation.c.memory_id)
+        .join(schema.predicate, schema.predicate.c.code == schema.relation.c.predicate)
+        .join(subject, subject.c.id == schema.relation.c.subject_id)
+        .join(target, target.c.id == schema.relation.c.object_id)
+        .where(visible(scope))
+        .order_by(schema.memory.c.observed_at.desc(), schema.relation.c.id)
+    )
+    if entity_id is not None:
+        query = query.where(
+            (schema.relation.c.subject_id == entity_id) | (schema.relation.c.object_id == entity_id)
+        )
+    if memory_id is not None:
+        query = query.where(schema.relation.c.memory_id == memory_id)
+    return tuple(
+        Relation(
+            id=row.id,
+            subject=EntityRef(id=row.subject_id, name=row[8], type=row[9]),
+            predicate=row[7],
+            object=EntityRef(id=row.object_id, name=row[10], type=row[11]),
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+            memory_id=row.memory_id,
+        )
+        for row in connection.execute(query)
+    )
+
+
+def drop_unmentioned(connection: sa.Connection, entity_ids: Iterable[str]) -> tuple[str, ...]:
+    """Delete those of the entities that no memory mentions any more, and answer their ids."""
+    orphans: list[str] = []
+    for some in chunks(sorted(entity_ids)):
+        alone = sa.select(schema.entity.c.id).where(
+            schema.entity.c.id.in_(some), ~sa.exists().where(schema.mention.c.entity_id == schema.entity.c.id)
+        )
+        orphans.extend(connection.execute(alone).scalars())
+    for some in chunks(orphans):
+        connection.execute(sa.delete(schema.entity).where(schema.entity.c.id.in_(some)))
+    return tuple(orphans)

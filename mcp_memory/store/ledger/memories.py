@@ -1,0 +1,305 @@
+"""What is remembered: written once, read in a scope, and forgotten; each function takes a transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from mcp_memory.models import (
+    HistoryEvent,
+    Kind,
+    Memory,
+    NewEntity,
+    NewRelation,
+    Scope,
+    SessionSummary,
+    Stats,
+)
+from mcp_memory.store.ledger import entities, index_work, schema
+from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of, visible
+from mcp_memory.store.ledger.schema import chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A memory about to be written, with what it mentions. Entities and relations live in its owner's
+    domain."""
+
+    memory: Memory
+    entities: tuple[NewEntity, ...] = ()
+    relations: tuple[NewRelation, ...] = ()
+    told_apart_by: str = ""
+    """What beside owner, kind, speaker and text makes it another memory: a turn's session and time, for
+    one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a draft: `id` is the new memory's, or the one that already said the same."""
+
+    id: str
+    is_new: bool
+    entity_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which memories of a scope a wide forget means: those that fulfil every condition given."""
+
+    entity_id: str | None = None
+    session_id: str | None = None
+    before: datetime | None = None
+    ids: tuple[str, ...] | None = None
+    all_sessions: bool = False
+    """Session-level memories of every session of the user, not only those visible from the scope's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    memory_ids: tuple[str, ...]
+    entity_ids: tuple[str, ...]
+
+
+def write(connection: sa.Connection, drafts: Sequence[Draft]) -> tuple[Written, ...]:
+    """Store all drafts, or none. An exact duplicate becomes an event in the history of the one we have."""
+    return tuple(_write_draft(connection, draft) for draft in drafts)
+
+
+def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
+    memory = draft.memory
+    owner = owner_of(memory)
+    mark = fingerprint(draft)
+    existing = connection.execute(
+        sa.select(schema.memory.c.id, schema.memory.c.expires_at).where(
+            schema.memory.c.owner == owner, schema.memory.c.fingerprint == mark
+        )
+    ).first()
+    memory_id = memory.id if existing is None else cast(str, existing.id)
+    if existing is None:
+        values = memory.model_dump(mode="python")
+        connection.execute(insert(schema.memory).values(**values, owner=owner, fingerprint=mark))
+    elif existing.expires_at is not None:
+        # Said again, a short-term memory lives on: it is the words that expired, not their repetition.
+        connection.execute(
+            sa.update(schema.memory)
+            .where(schema.memory.c.id == memory_id)
+            .values(expires_at=memory.expires_at)
+        )
+    connection.execute(
+        insert(schema.history).values(
+            memory_id=memory_id,
+            event="created" if existing is None else "repeated",
+            at=memory.recorded_at,
+            source=memory.source,
+        )
+    )
+    names, joined = entities.join(
+        connection, memory.model_copy(update={"id": memory_id}), draft.entities, draft.relations
+    )
+    if existing is None or joined or existing.expires_at is not None:
+        index_work.enqueue(connection, [memory_id], "index", memory.recorded_at)
+    return Written(memory_id, existing is None, names)
+
+
+def fingerprint(draft: Draft) -> str:
+    """Equal for two drafts of one owner that say exactly the same. White space does not count."""
+    memory = draft.memory
+    parts = (
+        memory.kind,
+        memory.speaker or memory.role or "",
+        " ".join(memory.text.split()),
+        draft.told_apart_by,
+    )
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def by_id(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Memory]:
+    """Those of `ids` that are visible in `scope`, by id."""
+    found: dict[str, Memory] = {}
+    for some in chunks(ids):
+        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some), visible(scope))
+        found.update((row.id, memory_of(row)) for row in connection.execute(query))
+    return found
+
+
+def recent(
+    connection: sa.Connection, scope: Scope, kinds: Sequence[Kind], limit: int, offset: int
+) -> tuple[Memory, ...]:
+    """The latest said, newest first."""
+    query = sa.select(*COLUMNS).where(visible(scope))
+    if kinds:
+        query = query.where(schema.memory.c.kind.in_(kinds))
+    query = (
+        query.order_by(schema.memory.c.observed_at.desc(), schema.memory.c.seq.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return tuple(memory_of(row) for row in connection.execute(query))
+
+
+def of_session(
+    connection: sa.Connection, scope: Scope, session_id: str, limit: int, offset: int
+) -> tuple[Memory, ...]:
+    """What was said in one session, in order of time."""
+    query = (
+        sa.select(*COLUMNS)
+        .where(_in_session(scope, session_id))
+        .order_by(schema.memory.c.observed_at, schema.memory.c.seq)
+        .limit(limit)
+        .offset(offset)
+    )
+    return tuple(memory_of(row) for row in connection.execute(query))
+
+
+def _in_session(scope: Scope, session_id: str) -> sa.ColumnElement[bool]:
+    # Asked for by its own id, a session shows its session-level memories too: the scope is narrowed to it.
+    return visible(scope.model_copy(update={"session_id": session_id})) & (
+        schema.memory.c.session_id == session_id
+    )
+
+
+def sessions(
+    connection: sa.Connection, scope: Scope, prefix: str, limit: int, offset: int
+) -> tuple[SessionSummary, ...]:
+    """Sessions with something visible in them, latest first."""
+    last = sa.func.max(schema.memory.c.observed_at)
+    query = (
+        sa.select(schema.memory.c.session_id, sa.func.count(), sa.func.min(schema.memory.c.observed_at), last)
+        .where(
+            visible(scope, all_sessions=True), schema.memory.c.session_id.startswith(prefix, autoescape=True)
+        )
+        .group_by(schema.memory.c.session_id)
+        .order_by(last.desc())
+        .limit(limit)
+        .offset(offset)
+    )
+    return tuple(
+        SessionSummary(session_id=session_id, memories=count, first=first, last=latest)
+        for session_id, count, first, latest in connection.execute(query)
+    )
+
+
+def around(connection: sa.Connection, scope: Scope, memory: Memory, reach: int) -> tuple[Memory, ...]:
+    """Up to `reach` turns before and after `memory` in its session, in order of time."""
+    if memory.session_id is None:
+        return ()
+    here = _in_session(scope, memory.session_id) & (schema.memory.c.id != memory.id)
+    seq = sa.select(schema.memory.c.seq).where(schema.memory.c.id == memory.id).scalar_subquery()
+    place = sa.tuple_(schema.memory.c.observed_at, schema.memory.c.seq)
+    at = sa.tuple_(sa.literal(memory.observed_at, schema.Time), seq)
+    before = sa.select(*COLUMNS).where(here, place < at)
+    after = sa.select(*COLUMNS).where(here, place > at)
+    earlier = connection.execute(
+        before.order_by(schema.memory.c.observed_at.desc(), schema.memory.c.seq.desc()).limit(reach)
+    ).all()
+    later = connection.execute(
+        after.order_by(schema.memory.c.observed_at, schema.memory.c.seq).limit(reach)
+    ).all()
+    return tuple(memory_of(row) for row in (*reversed(earlier), *later))
+
+
+def history_of(connection: sa.Connection, memory_id: str) -> tuple[HistoryEvent, ...]:
+    """What happened to a memory the caller was already shown, oldest first."""
+    query = (
+        sa.select(schema.history)
+        .where(schema.history.c.memory_id == memory_id)
+        .order_by(schema.history.c.seq)
+    )
+    return tuple(
+        HistoryEvent(event=row.event, at=row.at, source=row.source) for row in connection.execute(query)
+    )
+
+
+def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tuple[str, ...]:
+    """Ids of visible memories, by how they begin, latest first."""
+    query = (
+        sa.select(schema.memory.c.id)
+        .where(visible(scope), schema.memory.c.id.startswith(prefix, autoescape=True))
+        .order_by(schema.memory.c.seq.desc())
+        .limit(limit)
+    )
+    return tuple(connection.execute(query).scalars())
+
+
+def select(connection: sa.Connection, scope: Scope, selection: Selection) -> tuple[Memory, ...]:
+    """Every memory that a wide forget means, newest first."""
+    conditions = [visible(scope, all_sessions=selection.all_sessions)]
+    if selection.session_id is not None:
+        conditions.append(schema.memory.c.session_id == selection.session_id)
+    if selection.before is not None:
+        conditions.append(schema.memory.c.observed_at < selection.before)
+    if selection.entity_id is not None:
+        mentioning = sa.select(schema.mention.c.memory_id).where(
+            schema.mention.c.entity_id == selection.entity_id
+        )
+        conditions.append(schema.memory.c.id.in_(mentioning))
+    query = (
+        sa.select(*COLUMNS)
+        .where(*conditions)
+        .order_by(schema.memory.c.observed_at.desc(), schema.memory.c.seq.desc())
+    )
+    chosen = tuple(memory_of(row) for row in connection.execute(query))
+    if selection.ids is None:
+        return chosen
+    wanted = set(selection.ids)
+    return tuple(memory for memory in chosen if memory.id in wanted)
+
+
+def forget(
+    connection: sa.Connection, scope: Scope, ids: Sequence[str], *, all_sessions: bool = False
+) -> Removed:
+    """Delete those of `ids` that are visible in `scope`, and the entities that nothing mentions any more."""
+    removed: list[str] = []
+    touched: set[str] = set()
+    for some in chunks(ids):
+        query = sa.select(schema.memory.c.id).where(
+            schema.memory.c.id.in_(some), visible(scope, all_sessions=all_sessions)
+        )
+        here = list(connection.execute(query).scalars())
+        named = sa.select(schema.mention.c.entity_id).where(schema.mention.c.memory_id.in_(here))
+        touched.update(connection.execute(named).scalars())
+        connection.execute(sa.delete(schema.memory).where(schema.memory.c.id.in_(here)))
+        removed.extend(here)
+    orphans = entities.drop_unmentioned(connection, touched)
+    unused = ~sa.exists().where(schema.relation.c.predicate == schema.predicate.c.code)
+    connection.execute(sa.delete(schema.predicate).where(unused))
+    index_work.enqueue(connection, [*removed, *orphans], "erase", datetime.now(UTC))
+    return Removed(tuple(removed), orphans)
+
+
+def stats(connection: sa.Connection, scope: Scope) -> Stats:
+    """How much is visible in a scope."""
+    mine = sa.select(schema.memory).where(visible(scope)).subquery()
+    total, oldest, newest, sessions = connection.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.min(mine.c.observed_at),
+            sa.func.max(mine.c.observed_at),
+            sa.func.count(mine.c.session_id.distinct()),
+        )
+    ).one()
+    by_kind = connection.execute(sa.select(mine.c.kind, sa.func.count()).group_by(mine.c.kind))
+    by_level = connection.execute(sa.select(mine.c.level, sa.func.count()).group_by(mine.c.level))
+    entities = sa.select(sa.func.count(schema.mention.c.entity_id.distinct())).join(
+        mine, mine.c.id == schema.mention.c.memory_id
+    )
+    relations = sa.select(sa.func.count(schema.relation.c.id)).join(
+        mine, mine.c.id == schema.relation.c.memory_id
+    )
+    return Stats(
+        memories=total,
+        by_kind=dict(row for row in by_kind),
+        by_level=dict(row for row in by_level),
+        entities=connection.execute(entities).scalar_one(),
+        relations=connection.execute(relations).scalar_one(),
+        sessions=sessions,
+        oldest=oldest,
+        newest=newest,
+        pending=index_work.pending_count(connection),
+    )

@@ -1,0 +1,36 @@
+"""Rows of the ledger as domain values, and which of them a scope may see."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mcp_memory.models import Memory, Scope
+from mcp_memory.store.ledger import schema
+
+COLUMNS = [column for column in schema.memory.c if column.name in Memory.model_fields]
+_FIELDS = [column.name for column in COLUMNS]
+
+
+def owner_of(memory: Memory) -> str:
+    return scope_of(memory).owner(memory.level)
+
+
+def scope_of(memory: Memory) -> Scope:
+    return Scope(user_id=memory.user_id, agent_id=memory.agent_id, session_id=memory.session_id)
+
+
+def visible(scope: Scope, *, all_sessions: bool = False) -> sa.ColumnElement[bool]:
+    """True for rows of `memory` that this scope may see and that have not expired."""
+    owned = schema.memory.c.owner.in_(scope.owners)
+    if all_sessions:
+        owned |= (schema.memory.c.level == "session") & (schema.memory.c.user_id == scope.user_id)
+    now = datetime.now(UTC)
+    return owned & sa.or_(schema.memory.c.expires_at.is_(None), schema.memory.c.expires_at > now)
+
+
+def memory_of(row: sa.Row[Any]) -> Memory:
+    # Not validated again: it was when it came in, and this is the hot path of every search.
+    return Memory.model_construct(**dict(zip(_FIELDS, row[-len(_FIELDS) :], strict=True)))

@@ -1,0 +1,122 @@
+"""The pure half of search: reading a query and fusing what the signals found."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_memory.config import SearchConfig
+from mcp_memory.retrieval import Ranked, Signals, fuse, read_query
+from mcp_memory.store.vectors import Candidate
+
+
+def candidate(memory_id: str, score: float, **said: str) -> Candidate:
+    return Candidate(memory_id, score, said.get("session_id"), said.get("role"), said.get("speaker"))
+
+
+def order(ranked: tuple[Ranked, ...]) -> list[str]:
+    return [one.memory_id for one in ranked]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("What did Caroline research?", "Caroline research?"),
+        ("Where is the get_user_by_id function?", "get_user_by_id function?"),
+        ("who are you", "who are you"),
+        ("The Who", "The Who"),
+        ("東京はどこ", "東京はどこ"),
+    ],
+)
+def test_words_of_grammar_are_not_searched_for_unless_there_are_no_others(text: str, words: str) -> None:
+    assert read_query(text).words == words
+
+
+def test_every_run_of_words_may_be_a_name_longest_first() -> None:
+    names = read_query("What did Ann Lee's boss say?").names
+    assert "ann lee" in names
+    assert "ann lee boss say" in names
+    assert names.index("ann lee") < names.index("ann")
+
+
+def test_a_query_about_me_is_noticed() -> None:
+    assert read_query("Where do I live?").is_first_person
+    assert not read_query("Where does Ima live?").is_first_person
+
+
+def test_a_memory_found_by_one_signal_alone_is_an_answer() -> None:
+    found = Signals(dense=(candidate("near", 0.9),), text=(candidate("worded", 7.0),))
+    assert set(order(fuse(read_query("x"), found, SearchConfig()))) == {"near", "worded"}
+
+
+def test_a_memory_found_by_both_meaning_and_words_comes_first() -> None:
+    found = Signals(
+        dense=(candidate("near", 0.62), candidate("both", 0.60), candidate("far", 0.2)),
+        text=(candidate("both", 7.0), candidate("worded", 6.9)),
+    )
+    assert order(fuse(read_query("x"), found, SearchConfig()))[0] == "both"
+
+
+def test_each_hit_tells_its_rank_and_score_in_each_signal() -> None:
+    found = Signals(
+        dense=(candidate("a", 0.8), candidate("b", 0.4)),
+        text=(candidate("b", 3.0),),
+        mentions=(("b", "e_1"),),
+    )
+    ranked = {one.memory_id: one for one in fuse(read_query("x"), found, SearchConfig())}
+    told = {part.signal: (part.rank, part.score) for part in ranked["b"].signals}
+    assert told == {"dense": (2, 0.5), "text": (1, 1.0), "entity": (1, 1.0)}
+
+
+def test_what_the_person_asked_about_said_counts_more() -> None:
+    found = Signals(
+        dense=(candidate("theirs", 0.50, speaker="Ben Okri"), candidate("hers", 0.49, speaker="Ann Lee"))
+    )
+    for query in ("What did Ann say?", "What did Ann Lee say?", "Ann's words"):
+        assert order(fuse(read_query(query), found, SearchConfig()))[0] == "hers"
+    assert order(fuse(read_query("What was said?"), found, SearchConfig()))[0] == "theirs"
+
+
+def test_a_question_about_me_prefers_what_the_user_said() -> None:
+    found = Signals(
+        dense=(candidate("answered", 0.50, role="assistant"), candidate("told", 0.49, role="user"))
+    )
+    assert order(fuse(read_query("Where do I live?"), found, SearchConfig()))[0] == "told"
+
+
+def test_turns_of_a_session_that_answers_are_lifted() -> None:
+    found = Signals(
+        dense=(candidate("elsewhere", 0.50, session_id="s2"), candidate("beside", 0.49, session_id="s1")),
+        text=(candidate("answer", 9.0, session_id="s1"),),
+    )
+    ranked = order(fuse(read_query("x"), found, SearchConfig()))
+    assert ranked.index("beside") < ranked.index("elsewhere")
+
+
+def test_a_rare_entity_says_more_than_one_that_is_everywhere() -> None:
+    mentions = (*((f"m{n}", "e_common") for n in range(50)), ("rare", "e_rare"))
+    assert order(fuse(read_query("x"), Signals(mentions=mentions), SearchConfig()))[0] == "rare"
+
+
+def test_nothing_found_is_an_empty_answer() -> None:
+    assert fuse(read_query("x"), Signals(), SearchConfig()) == ()
+
+
+_scores = st.floats(-1, 1, allow_nan=False)
+_found = st.lists(st.tuples(st.sampled_from("abcdefgh"), _scores), max_size=8, unique_by=lambda pair: pair[0])
+
+
+@given(_found, _found, st.sampled_from([0.0, 0.3, 1.0]))
+def test_fusion_loses_nobody_and_is_ordered(
+    dense: list[tuple[str, float]], text: list[tuple[str, float]], weight: float
+) -> None:
+    found = Signals(
+        dense=tuple(candidate(one, score, session_id="s") for one, score in dense),
+        text=tuple(candidate(one, score + 1) for one, score in text),
+    )
+    ranked = fuse(read_query("ann"), found, SearchConfig(text_weight=weight))
+    assert {one.memory_id for one in ranked} == {one for one, _ in (*dense, *text)}
+    scores = [one.score for one in ranked]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0.0 <= part.score <= 1.0 for one in ranked for part in one.signals)
