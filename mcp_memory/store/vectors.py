@@ -214,11 +214,19 @@ class VectorTable:
             "valid_from": [memory.valid_from for memory in memories],
             "valid_until": [memory.valid_until for memory in memories],
             "expires_at": [memory.expires_at or NEVER for memory in memories],
-            # With the speaker: who said it is among the words that are asked for (BM25 58 → 61 on LoCoMo).
-            "text": [memory.said for memory in memories],
+            "text": [worded(memory) for memory in memories],
             "vector": pa.FixedSizeListArray.from_arrays(flat, self._dimension),
         }
         return pa.table(columns, schema=self._schema.remove_metadata())
+
+
+def worded(memory: Memory) -> str:
+    """What full text searches: `8 May 2023 Ann: I moved to Lisbon.`
+
+    Who and when are among the words that are asked for: on LoCoMo the speaker was worth 3 points, the date 3
+    more.
+    """
+    return f"{memory.observed_at.day} {memory.observed_at:%B %Y} {memory.said}"
 
 
 def remove(folder: Path) -> None:
