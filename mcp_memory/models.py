@@ -248,17 +248,28 @@ class AddRequest(_Value):
     """Either one statement (`content`) or a conversation (`messages`), with what the caller already
     understood."""
 
-    content: Content | None = None
-    messages: Annotated[tuple[NewMessage, ...], Field(max_length=MAX_MESSAGES)] = ()
-    kind: Kind | None = None
-    level: Level = "user"
-    observed_at: ObservedAt | None = None
-    valid_from: Moment | None = None
-    valid_until: Moment | None = None
-    importance: Importance = 0.5
-    metadata: Metadata = Field(default_factory=dict)
-    entities: Annotated[tuple[NewEntity, ...], Field(max_length=MAX_NAMED)] = ()
-    relations: Annotated[tuple[NewRelation, ...], Field(max_length=MAX_NAMED)] = ()
+    content: Content | None = Field(
+        None, description="One self-contained statement, third person, names instead of pronouns"
+    )
+    messages: tuple[NewMessage, ...] = Field(
+        (), max_length=MAX_MESSAGES, description="Or: verbatim turns of a conversation"
+    )
+    kind: Kind | None = Field(None, description="Default: fact; for messages: message")
+    level: Level = Field(
+        "user",
+        description="user: lasts, everywhere; session: this session only; agent: what the agent learned",
+    )
+    observed_at: ObservedAt | None = Field(None, description="When it was said, if not now (ISO 8601)")
+    valid_from: Moment | None = Field(None, description="True since")
+    valid_until: Moment | None = Field(None, description="True until")
+    importance: Importance = Field(0.5, description="0 to 1")
+    metadata: Metadata = Field(default_factory=dict, description="Any JSON object up to 8 kB")
+    entities: tuple[NewEntity, ...] = Field(
+        (), max_length=MAX_NAMED, description="People, places, things it mentions"
+    )
+    relations: tuple[NewRelation, ...] = Field(
+        (), max_length=MAX_NAMED, description="Ann –works at→ Acme: how they are joined"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -271,12 +282,12 @@ class AddRequest(_Value):
 
 
 class SearchRequest(_Value):
-    query: Content
-    limit: Limit = 10
-    kinds: tuple[Kind, ...] = ()
-    entity: Identifier | None = None
-    since: Moment | None = None
-    until: MomentUntil | None = None
+    query: Content = Field(description="A question or words, in full")
+    limit: Limit = Field(10, description="Hits")
+    kinds: tuple[Kind, ...] = Field((), description="Only these kinds")
+    entity: Identifier | None = Field(None, description="Only what mentions this name, alias or id")
+    since: Moment | None = Field(None, description="Said at or after")
+    until: MomentUntil | None = Field(None, description="Said at or before")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -287,23 +298,23 @@ class SearchRequest(_Value):
 class EntitiesRequest(_Value):
     """A page of entities, or one of them whole (`entity`: its name, an alias or its id)."""
 
-    entity: Identifier | None = None
-    query: Identifier | None = None
-    types: tuple[EntityType, ...] = ()
+    entity: Identifier | None = Field(None, description="One entity whole: its name, alias or id")
+    query: Identifier | None = Field(None, description="Part of a name")
+    types: tuple[EntityType, ...] = Field((), description="Only these types")
     limit: Limit = 20
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: int = Field(0, ge=0, le=2**31, description="Entities to skip, for the next page")
 
 
 class ForgetRequest(_Value):
     """By `ids` at once; by anything wider a plan first, then again with its `plan_id`."""
 
-    ids: Annotated[tuple[Identifier, ...], Field(max_length=1_000)] = ()
-    plan_id: Identifier | None = None
-    query: Content | None = None
-    entity: Identifier | None = None
-    session: Identifier | None = None
-    before: Moment | None = None
-    everything: bool = False
+    ids: tuple[Identifier, ...] = Field((), max_length=1_000, description="Memory ids, forgotten at once")
+    plan_id: Identifier | None = Field(None, description="Carry out this plan")
+    query: Content | None = Field(None, description="What the words are about")
+    entity: Identifier | None = Field(None, description="All that mentions it")
+    session: Identifier | None = Field(None, description="All of a session")
+    before: Moment | None = Field(None, description="All said before")
+    everything: bool = Field(False, description="All of this user")
 
     @property
     def is_wide(self) -> bool:
@@ -375,9 +386,16 @@ class Added(_Value):
     status: Literal["stored", "duplicate"]
 
 
+class EntityRef(_Value):
+    id: str
+    name: str
+    type: EntityType
+
+
 class AddResult(_Value):
     memories: tuple[Added, ...]
-    entities: tuple[str, ...] = ()
+    entities: tuple[EntityRef, ...] = ()
+    """What the memories mention."""
     degraded: tuple[str, ...] = ()
 
 
@@ -386,12 +404,6 @@ class SearchResult(_Value):
     total: int
     """How many memories were considered a candidate, of which `hits` are the best."""
     degraded: tuple[str, ...] = ()
-
-
-class EntityRef(_Value):
-    id: str
-    name: str
-    type: EntityType
 
 
 class Entity(EntityRef):
@@ -438,8 +450,13 @@ class ForgetResult(_Value):
 
     plan: ForgetPlan | None = None
     forgotten: tuple[str, ...] = ()
-    entities_removed: int = 0
     not_found: tuple[str, ...] = ()
+    entities_removed: tuple[str, ...] = ()
+    """Ids of entities that nothing mentions any more."""
+    entities_left: tuple[str, ...] = ()
+    """Ids of entities that were mentioned there and still are elsewhere."""
+    sessions: tuple[str, ...] = ()
+    """Sessions that something was forgotten of."""
     degraded: tuple[str, ...] = ()
 
 

@@ -103,12 +103,12 @@ class Service:
         now = datetime.now(UTC)
         drafts = _drafts(scope, request, source, now, self._config.memory.session_ttl_days)
         written, lag = await self._store.write(drafts)
-        names = dict.fromkeys(name for one in written for name in one.entity_names)
+        named = {entity.id: entity for one in written for entity in one.entities}
         return AddResult(
             memories=tuple(
                 Added(id=one.id, status="stored" if one.is_new else "duplicate") for one in written
             ),
-            entities=tuple(names),
+            entities=tuple(named.values()),
             degraded=() if lag is None else (f"stored, but not yet searchable: {lag}",),
         )
 
@@ -339,7 +339,9 @@ class Service:
         gone = set(removed.memory_ids)
         return ForgetResult(
             forgotten=tuple(dict.fromkeys(one for one in ids if one in gone)),
-            entities_removed=len(removed.entity_ids),
+            entities_removed=removed.entity_ids,
+            entities_left=removed.entities_left,
+            sessions=removed.sessions,
             not_found=tuple(dict.fromkeys(one for one in ids if one not in gone)),
             degraded=() if lag is None else (f"forgotten, but an index still has to follow: {lag}",),
         )

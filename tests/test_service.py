@@ -312,7 +312,8 @@ async def test_forgetting_by_id_acts_at_once_and_takes_lonely_entities_along(
     gone = await add(service, scope, "Ann keeps a fox.", entities=[{"name": "Ann"}, {"name": "Fox"}])
     await add(service, scope, "Ann keeps a hen.", entities=[{"name": "Ann"}, {"name": "Hen"}])
     result = await service.forget(scope, ForgetRequest(ids=(gone, "m_unknown")))
-    assert (result.forgotten, result.not_found, result.entities_removed) == ((gone,), ("m_unknown",), 1)
+    assert (result.forgotten, result.not_found) == ((gone,), ("m_unknown",))
+    assert (len(result.entities_removed), len(result.entities_left)) == (1, 1)
     assert await found(service, scope, "keeps a fox") == ["Ann keeps a hen."]
     names = {one.name for one in (await service.entities(scope, EntitiesRequest())).entities}
     assert names == {"Ann", "Hen"}

@@ -29,8 +29,8 @@ def join(
     memory: Memory,
     named_entities: Sequence[NewEntity],
     named_relations: Sequence[NewRelation],
-) -> tuple[tuple[str, ...], bool]:
-    """Record what a memory mentions; answers the entities' names, and whether anything was new to the
+) -> tuple[tuple[EntityRef, ...], bool]:
+    """Record what a memory mentions; answers the entities, and whether anything was new to the
     memory."""
     domain = _domain_of(memory)
     now = memory.recorded_at
@@ -42,15 +42,15 @@ def join(
                 known.add(name_key(name))
                 named.append(NewEntity(name=name))
     ids: dict[str, str] = {}
-    names: list[str] = []
+    refs: dict[str, EntityRef] = {}
     joined = False
     for entity in named:
-        entity_id, name = _entity_for(connection, domain, entity, now)
-        names.append(name)
+        ref = _entity_for(connection, domain, entity, now)
+        refs[ref.id] = ref
         for alias in (entity.name, *entity.aliases):
-            ids.setdefault(name_key(alias), entity_id)
+            ids.setdefault(name_key(alias), ref.id)
         inserted = connection.execute(
-            insert(schema.mention).values(memory_id=memory.id, entity_id=entity_id).on_conflict_do_nothing()
+            insert(schema.mention).values(memory_id=memory.id, entity_id=ref.id).on_conflict_do_nothing()
         )
         joined |= inserted.rowcount > 0
     for relation in named_relations:
@@ -71,10 +71,10 @@ def join(
             .on_conflict_do_nothing()
         )
         joined |= inserted.rowcount > 0
-    return tuple(dict.fromkeys(names)), joined
+    return tuple(refs.values()), joined
 
 
-def _entity_for(connection: sa.Connection, domain: str, entity: NewEntity, now: datetime) -> tuple[str, str]:
+def _entity_for(connection: sa.Connection, domain: str, entity: NewEntity, now: datetime) -> EntityRef:
     """The entity known by this name in this domain, or a new one. An alias that names another stays the
     other's."""
     key = name_key(entity.name)
@@ -84,26 +84,27 @@ def _entity_for(connection: sa.Connection, domain: str, entity: NewEntity, now: 
         .where(schema.alias.c.domain == domain, schema.alias.c.key == key)
     ).first()
     if found is None:
-        entity_id, name = new_id("e"), entity.name
+        ref = EntityRef(id=new_id("e"), name=entity.name, type=entity.type)
         connection.execute(
             insert(schema.entity).values(
-                id=entity_id, domain=domain, name=name, type=entity.type, created_at=now
+                id=ref.id, domain=domain, name=ref.name, type=ref.type, created_at=now
             )
         )
     else:
-        entity_id, name = found.id, found.name
-        if found.type == "concept" and entity.type != "concept":
-            # "concept" is what a rule says that knows no better.
+        # "concept" is what a rule says that knows no better.
+        entity_type = entity.type if found.type == "concept" else found.type
+        ref = EntityRef(id=found.id, name=found.name, type=entity_type)
+        if entity_type != found.type:
             connection.execute(
-                sa.update(schema.entity).where(schema.entity.c.id == entity_id).values(type=entity.type)
+                sa.update(schema.entity).where(schema.entity.c.id == ref.id).values(type=entity_type)
             )
     for alias in (entity.name, *entity.aliases):
         connection.execute(
             insert(schema.alias)
-            .values(domain=domain, key=name_key(alias), alias=alias, entity_id=entity_id)
+            .values(domain=domain, key=name_key(alias), alias=alias, entity_id=ref.id)
             .on_conflict_do_nothing()
         )
-    return entity_id, name
+    return ref
 
 
 def _predicate_code(connection: sa.Connection, name: str) -> int:

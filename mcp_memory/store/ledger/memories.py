@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import (
+    EntityRef,
     HistoryEvent,
     Kind,
     Memory,
@@ -45,7 +46,7 @@ class Written:
 
     id: str
     is_new: bool
-    entity_names: tuple[str, ...]
+    entities: tuple[EntityRef, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,12 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Removed:
+    """What a forget deleted, and what it touched: `entities_left` are still mentioned elsewhere."""
+
     memory_ids: tuple[str, ...]
     entity_ids: tuple[str, ...]
+    entities_left: tuple[str, ...]
+    sessions: tuple[str, ...]
 
 
 def write(connection: sa.Connection, drafts: Sequence[Draft]) -> tuple[Written, ...]:
@@ -99,12 +104,12 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
             source=memory.source,
         )
     )
-    names, joined = entities.join(
+    named, joined = entities.join(
         connection, memory.model_copy(update={"id": memory_id}), draft.entities, draft.relations
     )
     if existing is None or joined or existing.expires_at is not None:
         index_work.enqueue(connection, [memory_id], "index", memory.recorded_at)
-    return Written(memory_id, existing is None, names)
+    return Written(memory_id, existing is None, named)
 
 
 def fingerprint(draft: Draft) -> str:
@@ -256,21 +261,26 @@ def forget(
 ) -> Removed:
     """Delete those of `ids` that are visible in `scope`, and the entities that nothing mentions any more."""
     removed: list[str] = []
-    touched: set[str] = set()
+    sessions: set[str] = set()
+    mentioned: set[str] = set()
     for some in chunks(ids):
-        query = sa.select(schema.memory.c.id).where(
+        query = sa.select(schema.memory.c.id, schema.memory.c.session_id).where(
             schema.memory.c.id.in_(some), visible(scope, all_sessions=all_sessions)
         )
-        here = list(connection.execute(query).scalars())
+        here: list[str] = []
+        for memory_id, session_id in connection.execute(query):
+            here.append(memory_id)
+            sessions.update([session_id] if session_id is not None else [])
         named = sa.select(schema.mention.c.entity_id).where(schema.mention.c.memory_id.in_(here))
-        touched.update(connection.execute(named).scalars())
+        mentioned.update(connection.execute(named).scalars())
         connection.execute(sa.delete(schema.memory).where(schema.memory.c.id.in_(here)))
         removed.extend(here)
-    orphans = entities.drop_unmentioned(connection, touched)
+    orphans = entities.drop_unmentioned(connection, mentioned)
     unused = ~sa.exists().where(schema.relation.c.predicate == schema.predicate.c.code)
     connection.execute(sa.delete(schema.predicate).where(unused))
     index_work.enqueue(connection, [*removed, *orphans], "erase", datetime.now(UTC))
-    return Removed(tuple(removed), orphans)
+    left = tuple(sorted(mentioned.difference(orphans)))
+    return Removed(tuple(removed), orphans, left, tuple(sorted(sessions)))
 
 
 def stats(connection: sa.Connection, scope: Scope) -> Stats:
