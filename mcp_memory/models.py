@@ -249,26 +249,28 @@ class AddRequest(_Value):
     understood."""
 
     content: Content | None = Field(
-        None, description="One self-contained statement, third person, names instead of pronouns"
+        default=None, description="One self-contained statement, third person, names instead of pronouns"
     )
     messages: tuple[NewMessage, ...] = Field(
-        (), max_length=MAX_MESSAGES, description="Or: verbatim turns of a conversation"
+        default=(), max_length=MAX_MESSAGES, description="Or: verbatim turns of a conversation"
     )
-    kind: Kind | None = Field(None, description="Default: fact; for messages: message")
+    kind: Kind | None = Field(default=None, description="Default: fact; for messages: message")
     level: Level = Field(
-        "user",
+        default="user",
         description="user: lasts, everywhere; session: this session only; agent: what the agent learned",
     )
-    observed_at: ObservedAt | None = Field(None, description="When it was said, if not now (ISO 8601)")
-    valid_from: Moment | None = Field(None, description="True since")
-    valid_until: Moment | None = Field(None, description="True until")
-    importance: Importance = Field(0.5, description="0 to 1")
+    observed_at: ObservedAt | None = Field(
+        default=None, description="When it was said, if not now (ISO 8601)"
+    )
+    valid_from: Moment | None = Field(default=None, description="True since")
+    valid_until: Moment | None = Field(default=None, description="True until")
+    importance: Importance = Field(default=0.5, description="0 to 1")
     metadata: Metadata = Field(default_factory=dict, description="Any JSON object up to 8 kB")
     entities: tuple[NewEntity, ...] = Field(
-        (), max_length=MAX_NAMED, description="People, places, things it mentions"
+        default=(), max_length=MAX_NAMED, description="People, places, things it mentions"
     )
     relations: tuple[NewRelation, ...] = Field(
-        (), max_length=MAX_NAMED, description="Ann –works at→ Acme: how they are joined"
+        default=(), max_length=MAX_NAMED, description="Ann –works at→ Acme: how they are joined"
     )
 
     @model_validator(mode="after")
@@ -283,11 +285,11 @@ class AddRequest(_Value):
 
 class SearchRequest(_Value):
     query: Content = Field(description="A question or words, in full")
-    limit: Limit = Field(10, description="Hits")
-    kinds: tuple[Kind, ...] = Field((), description="Only these kinds")
-    entity: Identifier | None = Field(None, description="Only what mentions this name, alias or id")
-    since: Moment | None = Field(None, description="Said at or after")
-    until: MomentUntil | None = Field(None, description="Said at or before")
+    limit: Limit = Field(default=10, description="Hits")
+    kinds: tuple[Kind, ...] = Field(default=(), description="Only these kinds")
+    entity: Identifier | None = Field(default=None, description="Only what mentions this name, alias or id")
+    since: Moment | None = Field(default=None, description="Said at or after")
+    until: MomentUntil | None = Field(default=None, description="Said at or before")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -298,23 +300,25 @@ class SearchRequest(_Value):
 class EntitiesRequest(_Value):
     """A page of entities, or one of them whole (`entity`: its name, an alias or its id)."""
 
-    entity: Identifier | None = Field(None, description="One entity whole: its name, alias or id")
-    query: Identifier | None = Field(None, description="Part of a name")
-    types: tuple[EntityType, ...] = Field((), description="Only these types")
+    entity: Identifier | None = Field(default=None, description="One entity whole: its name, alias or id")
+    query: Identifier | None = Field(default=None, description="Part of a name")
+    types: tuple[EntityType, ...] = Field(default=(), description="Only these types")
     limit: Limit = 20
-    offset: int = Field(0, ge=0, le=2**31, description="Entities to skip, for the next page")
+    offset: int = Field(default=0, ge=0, le=2**31, description="Entities to skip, for the next page")
 
 
 class ForgetRequest(_Value):
     """By `ids` at once; by anything wider a plan first, then again with its `plan_id`."""
 
-    ids: tuple[Identifier, ...] = Field((), max_length=1_000, description="Memory ids, forgotten at once")
-    plan_id: Identifier | None = Field(None, description="Carry out this plan")
-    query: Content | None = Field(None, description="What the words are about")
-    entity: Identifier | None = Field(None, description="All that mentions it")
-    session: Identifier | None = Field(None, description="All of a session")
-    before: Moment | None = Field(None, description="All said before")
-    everything: bool = Field(False, description="All of this user")
+    ids: tuple[Identifier, ...] = Field(
+        default=(), max_length=1_000, description="Memory ids, forgotten at once"
+    )
+    plan_id: Identifier | None = Field(default=None, description="Carry out this plan")
+    query: Content | None = Field(default=None, description="What the words are about")
+    entity: Identifier | None = Field(default=None, description="All that mentions it")
+    session: Identifier | None = Field(default=None, description="All of a session")
+    before: Moment | None = Field(default=None, description="All said before")
+    everything: bool = Field(default=False, description="All of this user")
 
     @property
     def is_wide(self) -> bool:

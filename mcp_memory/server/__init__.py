@@ -1,0 +1,266 @@
+"""The Model Context Protocol over a memory: tools, resources, prompts, completion and update
+notifications."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from mcp import MCPError
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.stdio import stdio_server
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    CallToolRequestParams,
+    CallToolResult,
+    CompleteRequestParams,
+    CompleteResult,
+    Completion,
+    EmptyResult,
+    GetPromptRequestParams,
+    GetPromptResult,
+    ListPromptsResult,
+    ListResourcesResult,
+    ListResourceTemplatesResult,
+    ListToolsResult,
+    PaginatedRequestParams,
+    ReadResourceRequestParams,
+    ReadResourceResult,
+    ResourceTemplateReference,
+    SubscribeRequestParams,
+    TextContent,
+    UnsubscribeRequestParams,
+)
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from mcp_memory import __version__
+from mcp_memory.config import Config
+from mcp_memory.errors import InvalidInput, McpMemoryError, NotFound, shown
+from mcp_memory.models import Scope
+from mcp_memory.prompting import PromptFile
+from mcp_memory.server import resources, uris
+from mcp_memory.server.handle import MemoryHandle, MemoryService
+from mcp_memory.server.prompts import Prompts
+from mcp_memory.server.tools import TOOLS, Call
+
+__all__ = ["MemoryHandle", "MemoryService", "create_server", "run_stdio"]
+
+logger = logging.getLogger(__name__)
+
+ALWAYS_CHANGED = (uris.PROFILE, uris.RECENT, uris.STATS)
+"""Resources that any change of memory changes."""
+
+
+@dataclass(eq=False)
+class _Connection:
+    """One client of the handshake era: what it watches, and how to reach it."""
+
+    watched: set[str] = field(default_factory=set[str])
+    session: Any = None
+
+
+_Context = ServerRequestContext[_Connection, Any]
+
+
+def create_server(handle: MemoryHandle, config: Config) -> Server[_Connection]:
+    """A server over the memory behind `handle`. Without arguments a call is about the configured scope.
+
+    Raises ConfigError for a prompt file that does not hold together.
+    """
+    return _MemoryServer(handle, config).server
+
+
+async def run_stdio(config: Config) -> None:
+    """Serve the memory of `config` over stdin and stdout until stdin closes."""
+    _log_to_stderr(config)
+
+    @asynccontextmanager
+    async def open_memory() -> AsyncGenerator[MemoryService]:
+        # Imported now and in a thread: two seconds of LanceDB and more, while the loop goes on answering.
+        service = await anyio.to_thread.run_sync(import_module, "mcp_memory.service")
+        async with service.Service.open(config) as memory:
+            yield memory
+
+    async with MemoryHandle.holding(open_memory) as handle:
+        server = create_server(handle, config)
+        async with stdio_server() as (read_stream, write_stream):
+            # A client of the handshake era hears of changed lists only if it was told that it would.
+            options = server.create_initialization_options(NotificationOptions(resources_changed=True))
+            await server.run(read_stream, write_stream, options)
+
+
+class _MemoryServer:
+    """The handlers of one server, and who is to be told of changes."""
+
+    def __init__(self, handle: MemoryHandle, config: Config) -> None:
+        self._handle = handle
+        self._config = config
+        self._tools = {tool.name: tool for tool in TOOLS}
+        self._definitions = [tool.definition for tool in TOOLS]
+        self._prompts = Prompts()
+        self._connections: set[_Connection] = set()
+        self._bus = InMemorySubscriptionBus()
+        self.server: Server[_Connection] = Server(
+            "mcp-memory",
+            title="Memory",
+            version=__version__,
+            instructions=PromptFile("instructions").fill(),
+            lifespan=self._lifespan,
+            on_list_tools=self._list_tools,
+            on_call_tool=self._call_tool,
+            on_list_resources=self._list_resources,
+            on_list_resource_templates=self._list_resource_templates,
+            on_read_resource=self._read_resource,
+            on_subscribe_resource=self._subscribe,
+            on_unsubscribe_resource=self._unsubscribe,
+            on_subscriptions_listen=ListenHandler(self._bus),
+            on_list_prompts=self._list_prompts,
+            on_get_prompt=self._get_prompt,
+            on_completion=self._complete,
+        )
+        self.server.middleware.append(self._begin_to_open)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Server[_Connection]) -> AsyncGenerator[_Connection]:
+        connection = _Connection()
+        self._connections.add(connection)
+        try:
+            yield connection
+        finally:
+            self._connections.discard(connection)
+
+    async def _begin_to_open(self, ctx: _Context, call_next: Callable[[_Context], Awaitable[Any]]) -> Any:
+        """Answer first, then open the memory: a host waits for the first answer, and importing takes
+        seconds."""
+        ctx.lifespan_context.session = ctx.session
+        try:
+            return await call_next(ctx)
+        finally:
+            self._handle.start()
+
+    async def _list_tools(self, _: _Context, __: PaginatedRequestParams | None) -> ListToolsResult:
+        return ListToolsResult(tools=self._definitions)
+
+    async def _call_tool(self, ctx: _Context, params: CallToolRequestParams) -> CallToolResult:
+        """A mistake becomes a sentence the assistant can act on; a crash is logged whole and told as no more
+        than that."""
+        tool = self._tools.get(params.name)
+        if tool is None:
+            raise MCPError(
+                INVALID_PARAMS, f"No tool {shown(params.name)}; there are {', '.join(self._tools)}."
+            )
+        try:
+            call = Call(await self._handle.service(), self._config, _client_name(ctx))
+            result, changed = await tool.call(call, params.arguments or {})
+        except McpMemoryError as error:
+            return _refused(str(error))
+        except Exception:  # the outermost loop of a call: one that crashes must not end the server
+            logger.exception("%s crashed", params.name)
+            return _refused(f"{params.name} failed inside the memory server; its log on stderr says why.")
+        await self._announce(changed)
+        return result
+
+    async def _list_resources(
+        self, _: _Context, params: PaginatedRequestParams | None
+    ) -> ListResourcesResult:
+        return await _protocol_errors(
+            self._with_memory(resources.list_resources, params.cursor if params else None)
+        )
+
+    async def _list_resource_templates(
+        self, _: _Context, __: PaginatedRequestParams | None
+    ) -> ListResourceTemplatesResult:
+        return resources.TEMPLATES
+
+    async def _read_resource(self, _: _Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        return await _protocol_errors(self._with_memory(resources.read_resource, params.uri), uri=params.uri)
+
+    async def _subscribe(self, ctx: _Context, params: SubscribeRequestParams) -> EmptyResult:
+        ctx.lifespan_context.watched.add(params.uri)
+        return EmptyResult()
+
+    async def _unsubscribe(self, ctx: _Context, params: UnsubscribeRequestParams) -> EmptyResult:
+        ctx.lifespan_context.watched.discard(params.uri)
+        return EmptyResult()
+
+    async def _list_prompts(self, _: _Context, __: PaginatedRequestParams | None) -> ListPromptsResult:
+        return ListPromptsResult(prompts=self._prompts.list())
+
+    async def _get_prompt(self, _: _Context, params: GetPromptRequestParams) -> GetPromptResult:
+        async def get() -> GetPromptResult:
+            return self._prompts.get(params.name, params.arguments or {})
+
+        return await _protocol_errors(get())
+
+    async def _complete(self, _: _Context, params: CompleteRequestParams) -> CompleteResult:
+        value = params.argument.value
+        match params.ref:
+            case ResourceTemplateReference(uri=uri):
+                completion = await _protocol_errors(self._with_memory(resources.complete, uri, value))
+            case _:
+                # Both prompts ask for a subject, and a subject is mostly an entity.
+                completion = await _protocol_errors(self._with_memory(_entity_names, value))
+        return CompleteResult(completion=completion)
+
+    async def _with_memory(self, work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        config = self._config
+        scope = Scope(user_id=config.user_id, agent_id=config.agent_id, session_id=config.session_id)
+        return await work(await self._handle.service(), scope, *arguments)
+
+    async def _announce(self, changed: tuple[str, ...]) -> None:
+        """Tell who watches what changed, in the way of either era."""
+        if not changed:
+            return
+        touched = (*changed, *ALWAYS_CHANGED)
+        for uri in touched:
+            await self._bus.publish(ResourceUpdated(uri=uri))
+        await self._bus.publish(ResourcesListChanged())
+        for connection in list(self._connections):
+            session = connection.session
+            if session is None or session.protocol_version in MODERN_PROTOCOL_VERSIONS:
+                continue
+            for uri in connection.watched.intersection(touched):
+                await session.send_resource_updated(uri)
+            await session.send_resource_list_changed()
+
+
+async def _entity_names(memory: MemoryService, scope: Scope, prefix: str) -> Completion:
+    request = resources.EntitiesRequest.model_construct(query=prefix or None, limit=resources.COMPLETIONS)
+    found = await memory.entities(scope, request)
+    return Completion(values=[one.name for one in found.entities], has_more=found.total > len(found.entities))
+
+
+async def _protocol_errors(work: Awaitable[Any], **data: str) -> Any:
+    """Our errors as JSON-RPC's: what the caller can mend is -32602, what the store refuses -32603."""
+    try:
+        return await work
+    except (InvalidInput, NotFound) as error:
+        raise MCPError(INVALID_PARAMS, str(error), data or None) from error
+    except McpMemoryError as error:
+        raise MCPError(INTERNAL_ERROR, str(error), data or None) from error
+
+
+def _refused(sentence: str) -> CallToolResult:
+    return CallToolResult(content=[TextContent(type="text", text=sentence)], is_error=True)
+
+
+def _client_name(ctx: _Context) -> str | None:
+    params = ctx.session.client_params
+    return params.client_info.name if params else None
+
+
+def _log_to_stderr(config: Config) -> None:
+    # Of other libraries only errors: their lower levels repeat arguments, which are what is remembered.
+    logging.basicConfig(stream=sys.stderr, level=logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("mcp_memory").setLevel(config.log_level)

@@ -1,0 +1,202 @@
+"""What an assistant reads: compact lines, dated and attributed, in which remembered text cannot pass for
+ours."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from mcp_memory.models import (
+    AddResult,
+    EntitiesResult,
+    Entity,
+    EntityDetail,
+    ForgetResult,
+    Hit,
+    Memory,
+    MemoryDetail,
+    Relation,
+    SearchResult,
+    Stats,
+    iso,
+)
+
+SHOWN = 280
+"""Characters of one memory in a list, some 70 tokens: ten hits stay within 1,000 tokens of answer."""
+NOTHING = "Nothing is remembered that matches."
+
+
+def one_line(text: str, limit: int | None = SHOWN) -> str:
+    """A remembered text on one line: breaks are shown as ⏎, control characters dropped, the rest cut at
+    `limit`."""
+    flat = " ⏎ ".join(line.strip() for line in text.splitlines() if line.strip())
+    clean = "".join(character for character in flat if unicodedata.category(character)[0] != "C")
+    if limit is None or len(clean) <= limit:
+        return clean
+    return f"{clean[:limit].rstrip()}… (+{len(clean) - limit} characters, see get_memory)"
+
+
+def day(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+
+
+def memory_line(memory: Memory, limit: int | None = SHOWN) -> str:
+    """`[m_…] 2023-05-08 Ann (message): "…"`"""
+    speaker = memory.speaker or memory.role
+    said_by = f" {one_line(speaker)}" if speaker else ""
+    return (
+        f"[{memory.id}] {day(memory.observed_at)}{said_by} ({memory.kind}): “{one_line(memory.text, limit)}”"
+    )
+
+
+def added(result: AddResult) -> str:
+    stored = [one.id for one in result.memories if one.status == "stored"]
+    known = list(dict.fromkeys(one.id for one in result.memories if one.status == "duplicate"))
+    parts: list[str] = []
+    if stored:
+        parts.append(f"Stored {_counted(stored)}.")
+    if known:
+        parts.append(f"Already known: {_counted(known)}.")
+    if result.entities:
+        names = [one_line(entity.name, 60) for entity in result.entities]
+        parts.append(f"Mentions {_listed(names)}.")
+    return _joined([" ".join(parts)], result.degraded)
+
+
+def searched(result: SearchResult) -> str:
+    if not result.hits:
+        return _joined([NOTHING], result.degraded)
+    left = result.total - len(result.hits)
+    head = f"{len(result.hits)} memories, best first"
+    head += f" ({left} weaker ones left out; raise limit or narrow the query)." if left else "."
+    lines = [f"{n}. {hit.score:.2f} {memory_line(hit.memory)}" for n, hit in enumerate(result.hits, start=1)]
+    return _joined([head, *lines], result.degraded)
+
+
+def signals(hit: Hit) -> str:
+    """Why a hit is one: `dense #1 1.00, text #3 0.42`."""
+    return ", ".join(f"{part.signal} #{part.rank} {part.score:.2f}" for part in hit.signals)
+
+
+def entities(result: EntitiesResult, offset: int) -> str:
+    if result.detail is not None:
+        return "\n".join(entity_lines(result.detail))
+    if not result.entities:
+        return "No entity is known that matches."
+    shown = offset + len(result.entities)
+    head = f"Entities {offset + 1}–{shown} of {result.total}, most mentioned first."
+    if shown < result.total:
+        head += f" For more, offset={shown}."
+    return "\n".join([head, *map(_entity_line, result.entities)])
+
+
+def entity_lines(detail: EntityDetail) -> list[str]:
+    lines = [_entity_line(detail.entity)]
+    if detail.relations:
+        lines += ["Relations:", *(f"- {relation_line(one)}" for one in detail.relations)]
+    if detail.neighbours:
+        names = [f"{one_line(one.name, 60)} ({one.type})" for one in detail.neighbours]
+        lines.append(f"Near it: {', '.join(names)}.")
+    return [*lines, "Mentioned in, newest first:", *(f"- {memory_line(one)}" for one in detail.memories)]
+
+
+def relation_line(relation: Relation) -> str:
+    """`Ann –works at→ Acme, since 2024-01-01 [m_…]`"""
+    since = f", since {day(relation.valid_from)}" if relation.valid_from else ""
+    until = f", until {day(relation.valid_until)}" if relation.valid_until else ""
+    names = (one_line(name, 60) for name in (relation.subject.name, relation.predicate, relation.object.name))
+    subject, predicate, target = names
+    return f"{subject} –{predicate}→ {target}{since}{until} [{relation.memory_id}]"
+
+
+def forgotten(result: ForgetResult) -> str:
+    if result.plan is not None:
+        plan = result.plan
+        if not plan.count:
+            return "Nothing is remembered that this would forget."
+        lines = [
+            f"Nothing is forgotten yet. This would forget {plan.count} memories; show the user, and only if "
+            f"they agree call forget with plan_id={plan.plan_id} before {iso(plan.expires_at)}."
+        ]
+        lines += [f"- {memory_line(memory)}" for memory in plan.examples]
+        if plan.count > len(plan.examples):
+            lines.append(f"… and {plan.count - len(plan.examples)} more.")
+        return "\n".join(lines)
+    parts = [f"Forgotten: {_counted(result.forgotten)}." if result.forgotten else "Nothing was forgotten."]
+    if result.entities_removed:
+        parts.append(f"{len(result.entities_removed)} entities that nothing else mentions went with them.")
+    if result.not_found:
+        parts.append(f"Not found here: {_listed([one_line(one, 60) for one in result.not_found])}.")
+    return _joined([" ".join(parts)], result.degraded)
+
+
+def detail(whole: MemoryDetail) -> str:
+    memory = whole.memory
+    lines = [memory_line(memory, limit=None)]
+    lines.append(f"Level {memory.level}, state {memory.state}, importance {memory.importance:g}.")
+    if memory.session_id:
+        lines.append(f"Session: {one_line(memory.session_id)}")
+    if memory.valid_from or memory.valid_until or memory.expires_at:
+        times = (
+            ("valid from", memory.valid_from),
+            ("until", memory.valid_until),
+            ("expires", memory.expires_at),
+        )
+        lines.append("; ".join(f"{name} {iso(moment)}" for name, moment in times if moment))
+    if memory.metadata:
+        lines.append(f"Metadata: {one_line(str(memory.metadata))}")
+    events = (f"{event.event} {iso(event.at)}{_by(event.source)}" for event in whole.history)
+    lines.append(f"History: {'; '.join(events)}")
+    if whole.entities:
+        lines.append(
+            f"Mentions: {', '.join(f'{one_line(one.name, 60)} [{one.id}]' for one in whole.entities)}"
+        )
+    lines += [f"- {relation_line(one)}" for one in whole.relations]
+    if whole.neighbours:
+        lines += ["Beside it in the session:", *(f"- {memory_line(one)}" for one in whole.neighbours)]
+    return "\n".join(lines)
+
+
+def stats(result: Stats) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(result.by_kind.items()))
+    return (
+        f"{result.memories} memories ({kinds or 'none'}), {result.entities} entities, "
+        f"{result.relations} relations, {result.sessions} sessions."
+    )
+
+
+def memories(title: str, remembered: Sequence[Memory], limit: int | None = SHOWN) -> str:
+    """A list for a resource."""
+    if not remembered:
+        return f"# {title}\n\nNothing yet."
+    return "\n".join([f"# {title}", "", *(f"- {memory_line(memory, limit)}" for memory in remembered)])
+
+
+def _entity_line(entity: Entity) -> str:
+    aliases = f", also {_listed([one_line(alias, 60) for alias in entity.aliases])}" if entity.aliases else ""
+    return (
+        f"[{entity.id}] {one_line(entity.name, 128)} ({entity.type}{aliases}): mentioned {entity.mentions}×, "
+        f"last {day(entity.last_mentioned)}"
+    )
+
+
+def _by(source: str | None) -> str:
+    return f" by {one_line(source, 60)}" if source else ""
+
+
+def _counted(ids: Sequence[str]) -> str:
+    return _listed(ids) if len(ids) <= LISTED else f"{len(ids)} memories ({_listed(ids)})"
+
+
+LISTED = 10
+"""Names or ids in one sentence; the structured answer has them all."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
+
+
+def _joined(lines: Iterable[str], degraded: Sequence[str]) -> str:
+    return "\n".join([*lines, *(f"Partly answered: {one}" for one in degraded)])
