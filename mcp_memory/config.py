@@ -228,11 +228,12 @@ def _read_environment() -> dict[str, Any]:
 def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
     merged = dict(low)
     for key, value in high.items():
-        merged[key] = _merged(_table(merged.get(key)), _table(value)) if isinstance(value, dict) else value
+        is_table = isinstance(value, dict)
+        merged[key] = _merged(_table(merged.get(key)), _table(value)) if is_table else value
     return merged
 
 
-def _table(value: object) -> dict[str, Any]:
+def _table(value: Any) -> dict[str, Any]:
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 

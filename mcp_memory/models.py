@@ -17,6 +17,7 @@ from pydantic import (
     JsonValue,
     PlainSerializer,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -265,7 +266,7 @@ class AddRequest(_Value):
     valid_from: Moment | None = Field(default=None, description="True since")
     valid_until: Moment | None = Field(default=None, description="True until")
     importance: Importance = Field(default=0.5, description="0 to 1")
-    metadata: Metadata = Field(default_factory=dict, description="Any JSON object up to 8 kB")
+    metadata: Metadata = Field(default_factory=dict, description="JSON object, up to 8 kB")
     entities: tuple[NewEntity, ...] = Field(
         default=(), max_length=MAX_NAMED, description="People, places, things it mentions"
     )
@@ -285,7 +286,7 @@ class AddRequest(_Value):
 
 class SearchRequest(_Value):
     query: Content = Field(description="A question or words, in full")
-    limit: Limit = Field(default=10, description="Hits")
+    limit: Limit = Field(default=10, description="Hits, 1 to 100")
     kinds: tuple[Kind, ...] = Field(default=(), description="Only these kinds")
     entity: Identifier | None = Field(default=None, description="Only what mentions this name, alias or id")
     since: Moment | None = Field(default=None, description="Said at or after")
@@ -297,12 +298,16 @@ class SearchRequest(_Value):
         return self
 
 
+_EntityTypeByName = Annotated[EntityType, WithJsonSchema({"type": "string"})]
+"""The same without its fourteen names in the schema: what may be filtered by is what an answer showed."""
+
+
 class EntitiesRequest(_Value):
     """A page of entities, or one of them whole (`entity`: its name, an alias or its id)."""
 
     entity: Identifier | None = Field(default=None, description="One entity whole: its name, alias or id")
     query: Identifier | None = Field(default=None, description="Part of a name")
-    types: tuple[EntityType, ...] = Field(default=(), description="Only these types")
+    types: tuple[_EntityTypeByName, ...] = Field(default=(), description="Only these types")
     limit: Limit = 20
     offset: int = Field(default=0, ge=0, le=2**31, description="Entities to skip, for the next page")
 
@@ -554,10 +559,10 @@ def parse(model: type[_Model], arguments: dict[str, Any]) -> _Model:
     try:
         return model.model_validate(arguments)
     except ValidationError as error:
-        raise invalid_input(error) from error
+        raise invalid_input(error, model) from error
 
 
-def invalid_input(error: ValidationError) -> InvalidInput:
+def invalid_input(error: ValidationError, model: type[BaseModel]) -> InvalidInput:
     """The first problem of a failed validation, as one sentence that says what was wrong and what is
     expected."""
     problem = error.errors(include_url=False)[0]
@@ -565,8 +570,8 @@ def invalid_input(error: ValidationError) -> InvalidInput:
     context = problem.get("ctx", {})
     match problem["type"]:
         case "extra_forbidden":
-            known = ", ".join(_known_fields(error))
-            text = "is not an argument here; check its spelling" + (f" (known: {known})" if known else "")
+            known = f" (known: {', '.join(model.model_fields)})" if len(problem["loc"]) == 1 else ""
+            text = f"is not known here; check its spelling{known}"
         case "missing":
             text = "is missing; it is required"
         case "value_error":
@@ -584,19 +589,8 @@ def invalid_input(error: ValidationError) -> InvalidInput:
     return InvalidInput(field, text)
 
 
-def _known_fields(error: ValidationError) -> tuple[str, ...]:
-    model = _MODELS.get(error.title)
-    return tuple(model.model_fields) if model else ()
-
-
 def _check_range(first: datetime | None, last: datetime | None, first_name: str, last_name: str) -> None:
     if first is not None and last is not None and first > last:
         raise ValueError(
             f"{first_name} ({iso(first)}) is later than {last_name} ({iso(last)}); swap or correct them"
         )
-
-
-_MODELS: dict[str, type[BaseModel]] = {
-    model.__name__: model
-    for model in (AddRequest, SearchRequest, EntitiesRequest, ForgetRequest, NewMessage, Scope)
-}

@@ -102,7 +102,7 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
     # A memory outside the nearest is at most as near as the last of them, which is far from not near at all:
     # counting it as 0 would let similarity in meaning outvote all the rest (56 against 64 on LoCoMo).
     missing: dict[Signal, float] = {"dense": min(dense.values(), default=0.0)}
-    total = sum(weight_of.values()) or 1.0
+    most = (sum(weight_of.values()) or 1.0) * weights.speaker_boost
     ranks = {signal: _ranks(of_signal) for signal, of_signal in scores.items()}
     ranked: list[Ranked] = []
     for memory_id in dict.fromkeys((*candidates, *scores["entity"])):
@@ -119,7 +119,7 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
         if candidate is not None and _is_asked_about(candidate, query):
             score *= weights.speaker_boost
             parts.append(SignalScore(signal="speaker", rank=1, score=1.0))
-        ranked.append(Ranked(memory_id, score / total, tuple(parts)))
+        ranked.append(Ranked(memory_id, score / most, tuple(parts)))
     ranked.sort(key=lambda one: (-one.score, one.memory_id))
     return tuple(ranked)
 

@@ -428,7 +428,7 @@ def _named_by_caller(
     same.
     """
     if not entities and not relations:
-        return [(_found_by_rules(memory), ()) for memory in memories]
+        return [(tuple(_found_by_rules(memory)), ()) for memory in memories]
     texts = [f" {' '.join(_WORDS.findall(name_key(memory.text)))} " for memory in memories]
 
     def places(*names: str) -> list[int]:
@@ -436,7 +436,9 @@ def _named_by_caller(
         found = [place for place, text in enumerate(texts) if any(key and f" {key} " in text for key in keys)]
         return found or [len(texts) - 1]
 
-    named: list[tuple[list[NewEntity], list[NewRelation]]] = [(_speaker(memory), []) for memory in memories]
+    # Relations alone say nothing of what else is mentioned, nor of what type their ends are.
+    mentioned = _speaker if entities else _found_by_rules
+    named: list[tuple[list[NewEntity], list[NewRelation]]] = [(mentioned(memory), []) for memory in memories]
     for entity in entities:
         for place in places(entity.name, *entity.aliases):
             named[place][0].append(entity)
@@ -449,9 +451,9 @@ def _named_by_caller(
 _WORDS = re.compile(r"\w+")
 
 
-def _found_by_rules(memory: Memory) -> tuple[NewEntity, ...]:
+def _found_by_rules(memory: Memory) -> list[NewEntity]:
     found = [NewEntity(name=one.name, type=one.type) for one in find_entities(memory.text)]
-    return (*_speaker(memory), *found)
+    return [*_speaker(memory), *found]
 
 
 def _speaker(memory: Memory) -> list[NewEntity]:

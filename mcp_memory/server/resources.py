@@ -17,9 +17,10 @@ from mcp_types import (
     TextResourceContents,
 )
 
+from mcp_memory import text
 from mcp_memory.errors import InvalidInput, NotFound, shown
 from mcp_memory.models import EntitiesRequest, Kind, Scope
-from mcp_memory.server import text, uris
+from mcp_memory.server import uris
 from mcp_memory.server.handle import MemoryService
 
 PAGE = 50

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from pydantic import BaseModel
 
 _NOISE = frozenset(
-    {"title", "default", "format", "additionalProperties", "maxLength", "minLength", "maxItems"}
+    "title default format additionalProperties maxLength minLength maxItems minimum maximum".split()
 )
 """Said by nobody who reads a schema to call a tool: names said twice, and bounds that a clear error
 explains."""
@@ -16,14 +16,18 @@ explains."""
 def lean_schema(model: type[BaseModel], mode: Literal["validation", "serialization"]) -> dict[str, Any]:
     """The schema of a model as one plain object: references inlined, nullable fields plain and optional.
 
-    Some hosts refuse unions and references in a tool's schema. Unknown arguments are refused.
+    Some hosts refuse unions and references in a tool's schema. Unknown arguments are refused. Of an answer
+    only the outer shape is told: who parses the rest reads it, and an assistant needs none of it.
     """
     schema = model.model_json_schema(mode=mode)
     definitions: dict[str, Any] = schema.pop("$defs", {})
     lean = cast(dict[str, Any], _lean(schema, definitions))
     lean.pop("description", None)
     if mode == "validation":
-        lean["additionalProperties"] = False
+        return {**lean, "additionalProperties": False}
+    for value in lean["properties"].values():
+        value.get("items", {}).pop("properties", None)
+        value.get("items", {}).pop("required", None)
     return lean
 
 
