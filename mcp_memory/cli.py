@@ -268,7 +268,7 @@ def forget(
 
     if result.plan is not None and result.plan.count and (yes or not as_json):
         if not yes:
-            print(f"This would forget {result.plan.count} memories:")
+            print(f"This would forget {shown.count(result.plan.count)}:")
             print(*(f"- {shown.memory_line(memory)}" for memory in result.plan.examples), sep="\n")
             if not typer.confirm("Forget them for good?", err=True):
                 print("Nothing was forgotten.")
@@ -315,10 +315,12 @@ def rebuild(context: typer.Context, as_json: AsJson = False) -> None:
             return await rebuild_indexes(config, advance)
 
     done = anyio.run(run)
+    from mcp_memory import text as shown
+
     _show(
         done,
         as_json,
-        lambda: [f"Rebuilt {done.memories} memories and {done.entities} entities with {done.embedder}."],
+        lambda: [f"Rebuilt {shown.count(done.memories)} and {done.entities} entities with {done.embedder}."],
     )
 
 

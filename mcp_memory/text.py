@@ -41,6 +41,11 @@ def day(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d}"
 
 
+def count(memories: int) -> str:
+    """`1 memory`, `2 memories`."""
+    return f"{memories} memory" if memories == 1 else f"{memories} memories"
+
+
 def memory_line(memory: Memory, limit: int | None = SHOWN) -> str:
     """`[m_…] 2023-05-08 Ann (message): "…"`"""
     speaker = memory.speaker or memory.role
@@ -68,7 +73,7 @@ def searched(result: SearchResult) -> str:
     if not result.hits:
         return _joined([NOTHING], result.degraded)
     left = result.total - len(result.hits)
-    head = f"{_count(len(result.hits))}, best first"
+    head = f"{count(len(result.hits))}, best first"
     head += f" ({left} weaker ones left out; raise limit or narrow the query)." if left else "."
     lines = [f"{n}. {hit.score:.2f} {memory_line(hit.memory)}" for n, hit in enumerate(result.hits, start=1)]
     return _joined([head, *lines], result.degraded)
@@ -116,7 +121,7 @@ def forgotten(result: ForgetResult) -> str:
         if not plan.count:
             return "Nothing is remembered that this would forget."
         lines = [
-            f"Nothing is forgotten yet. This would forget {_count(plan.count)}; show the user, and only if "
+            f"Nothing is forgotten yet. This would forget {count(plan.count)}; show the user, and only if "
             f"they agree call forget with plan_id={plan.plan_id} before {iso(plan.expires_at)}."
         ]
         lines += [f"- {memory_line(memory)}" for memory in plan.examples]
@@ -159,9 +164,9 @@ def detail(whole: MemoryDetail) -> str:
 
 
 def stats(result: Stats) -> str:
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(result.by_kind.items()))
+    kinds = ", ".join(f"{number} {kind}" for kind, number in sorted(result.by_kind.items()))
     return (
-        f"{_count(result.memories)} ({kinds or 'none'}), {result.entities} entities, "
+        f"{count(result.memories)} ({kinds or 'none'}), {result.entities} entities, "
         f"{result.relations} relations, {result.sessions} sessions."
     )
 
@@ -181,16 +186,12 @@ def _entity_line(entity: Entity) -> str:
     )
 
 
-def _count(memories: int) -> str:
-    return f"{memories} memory" if memories == 1 else f"{memories} memories"
-
-
 def _by(source: str | None) -> str:
     return f" by {one_line(source, 60)}" if source else ""
 
 
 def _counted(ids: Sequence[str]) -> str:
-    return _listed(ids) if len(ids) <= LISTED else f"{_count(len(ids))} ({_listed(ids)})"
+    return _listed(ids) if len(ids) <= LISTED else f"{count(len(ids))} ({_listed(ids)})"
 
 
 LISTED = 10

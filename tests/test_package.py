@@ -54,5 +54,7 @@ def test_the_server_starts_without_importing_the_stores() -> None:
     """A host waits for the first answer; LanceDB alone takes more than a second to import."""
     heavy = ("lancedb", "pyarrow", "kuzu", "onnxruntime", "tokenizers", "sqlalchemy", "numpy", "anthropic")
     code = f"import sys, mcp_memory.cli, mcp_memory.server; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "[]"

@@ -1,0 +1,229 @@
+"""How fast and how large the server is: start-up, import, add, search and memory, through stdio."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import machine
+import report
+import stats
+import stdio
+import synthetic
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from mcp_memory.config import EmbeddingConfig
+from mcp_memory.embedding import Embedder, create_embedder
+
+SPAWNS = 5
+ADDS = 100
+SEARCHES = 200
+WARM_UP = 10
+"""Calls before the clock runs: a warm server is measured, and the client has listed the tools."""
+IMPORT_BATCH = 100
+"""Texts that the embedder is given at once when it is measured alone."""
+STEPS = 2 * SPAWNS + 5
+"""Of the progress bar, for one size."""
+
+Row = dict[str, float | None]
+"""By the name of a measure; None where this system does not tell."""
+
+MEASURES = {
+    "initialize_ms": "spawn → `initialize` answered (2025 handshake), p50, ms",
+    "initialize_max_ms": "the same, slowest, ms",
+    "discover_ms": "spawn → `server/discover` answered (2026), p50, ms",
+    "first_search_ms": "spawn → first search answered, p50, ms",
+    "stop_ms": "stdin closed → process gone, p50, ms",
+    "import_per_s": "`import`, whole command, messages/s",
+    "import_peak_mb": "`import`, peak memory, MB",
+    "disk_mb": "data folder after the import, MB",
+    "add_p50_ms": "`add_memory`, p50, ms",
+    "add_p95_ms": "`add_memory`, p95, ms",
+    "search_p50_ms": "`search_memory`, p50, ms",
+    "search_p95_ms": "`search_memory`, p95, ms",
+    "peak_mb": "server, peak memory, MB",
+    "embed_import_per_s": "embedding alone: the imported texts in batches, texts/s",
+    "embed_add_p50_ms": "embedding alone: one added text, p50, ms",
+    "embed_search_p50_ms": "embedding alone: one query, p50, ms",
+}
+
+
+def main(
+    sizes: Annotated[str, typer.Option(help="Memories in the store, comma-separated.")] = "1000,10000",
+    config: Annotated[
+        Path | None, typer.Option(exists=True, help="A config.toml for the server; else its defaults.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure start-up, import, add and search latency and memory of mcp-memory at several sizes."""
+    counts = _sizes(sizes)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            rows = {size: stdio.run(_measure, size, config, progress) for size in counts}
+    except stdio.ProgramFailed as error:
+        print(f"The program failed: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+    head = machine.describe() | {
+        "measured": f"{SPAWNS} spawns of each kind, {ADDS} adds, {SEARCHES} searches, one after another",
+        "peak memory": "VmHWM in /proc, of the server and its children"
+        + ("" if sys.platform == "linux" else ": absent on this system"),
+    }
+    print(_as_json(head, rows) if as_json else _as_markdown(head, rows))
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        sizes = [int(part.replace("_", "")) for part in text.split(",")]
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no list of numbers such as 1000,10000") from error
+    if min(sizes) < 1:
+        raise typer.BadParameter("a size is at least 1")
+    return sizes
+
+
+async def _measure(size: int, config: Path | None, progress: Progress) -> Row:
+    bar = progress.add_task(f"{size:,} memories", total=STEPS)
+    with tempfile.TemporaryDirectory(prefix="mcp-memory-latency-", ignore_cleanup_errors=True) as folder:
+        program = stdio.Program.under(Path(folder), config)
+        row = _import(program, Path(folder) / "messages.jsonl", size)
+        progress.advance(bar)
+        row |= await _start_up(program, progress, bar)
+        row |= await _warm(program)
+        progress.advance(bar, 3)
+    row |= await _embedding_alone(size)
+    progress.advance(bar)
+    return row
+
+
+def _import(program: stdio.Program, file: Path, size: int) -> Row:
+    with file.open("w", encoding="utf-8") as lines:
+        for message in synthetic.messages(size):
+            lines.write(json.dumps(_line(message), ensure_ascii=False) + "\n")
+    done = stdio.run_import(program, file)
+    return {
+        "import_per_s": size / done.seconds,
+        "import_peak_mb": _megabytes(done.peak_bytes),
+        "disk_mb": _megabytes(sum(file.stat().st_size for file in program.data.rglob("*") if file.is_file())),
+    }
+
+
+def _line(message: synthetic.Message) -> dict[str, str | None]:
+    return {
+        "session_id": message.session_id,
+        "role": message.role,
+        "name": message.name,
+        "content": message.text,
+        "time": message.said_at.isoformat(),
+    }
+
+
+async def _start_up(program: stdio.Program, progress: Progress, bar: TaskID) -> Row:
+    """Each spawn finds the store as a host does after a restart; its files are in the system's cache."""
+    initialize: list[float] = []
+    discover: list[float] = []
+    first_search: list[float] = []
+    stop: list[float] = []
+    for query in synthetic.questions(SPAWNS):
+        spawned_at = time.perf_counter()
+        async with stdio.running(program) as server:
+            initialize.append(server.ready_seconds)
+            await server.call("search_memory", {"query": query})
+            first_search.append(time.perf_counter() - spawned_at)
+            closing_at = time.perf_counter()
+        stop.append(time.perf_counter() - closing_at)
+        async with stdio.running(program, "auto") as server:
+            discover.append(server.ready_seconds)
+        progress.advance(bar, 2)
+    return {
+        "initialize_ms": _p50(initialize),
+        "initialize_max_ms": 1000 * max(initialize),
+        "discover_ms": _p50(discover),
+        "first_search_ms": _p50(first_search),
+        "stop_ms": _p50(stop),
+    }
+
+
+async def _warm(program: stdio.Program) -> Row:
+    texts = synthetic.statements(WARM_UP + ADDS)
+    queries = synthetic.questions(WARM_UP + SEARCHES)
+    async with stdio.running(program) as server:
+        adds = [await _timed(server, "add_memory", {"content": text}) for text in texts]
+        searches = [await _timed(server, "search_memory", {"query": query}) for query in queries]
+        peak = server.peak_bytes()
+    return {
+        "add_p50_ms": _p50(adds[WARM_UP:]),
+        "add_p95_ms": _p95(adds[WARM_UP:]),
+        "search_p50_ms": _p50(searches[WARM_UP:]),
+        "search_p95_ms": _p95(searches[WARM_UP:]),
+        "peak_mb": _megabytes(peak),
+    }
+
+
+async def _timed(server: stdio.Server, tool: str, arguments: dict[str, str]) -> float:
+    began = time.perf_counter()
+    await server.call(tool, arguments)
+    return time.perf_counter() - began
+
+
+async def _embedding_alone(size: int) -> Row:
+    """What of the above is the model's: the same texts, in this process, one after another."""
+    embedder = create_embedder(EmbeddingConfig())
+    await embedder.embed(synthetic.questions(1))
+    texts = [
+        f"[{one.said_at:%Y-%m-%d}] {one.name or one.role}: {one.text}" for one in synthetic.messages(size)
+    ]
+    began = time.perf_counter()
+    for start in range(0, size, IMPORT_BATCH):
+        await embedder.embed(texts[start : start + IMPORT_BATCH])
+    per_second = size / (time.perf_counter() - began)
+    adds = [await _embedded(embedder, text) for text in synthetic.statements(ADDS)]
+    searches = [await _embedded(embedder, query) for query in synthetic.questions(SEARCHES)]
+    await embedder.aclose()
+    return {
+        "embed_import_per_s": per_second,
+        "embed_add_p50_ms": _p50(adds),
+        "embed_search_p50_ms": _p50(searches),
+    }
+
+
+async def _embedded(embedder: Embedder, text: str) -> float:
+    began = time.perf_counter()
+    await embedder.embed([text])
+    return time.perf_counter() - began
+
+
+def _p50(seconds: Sequence[float]) -> float:
+    return 1000 * stats.percentile(seconds, 50)
+
+
+def _p95(seconds: Sequence[float]) -> float:
+    return 1000 * stats.percentile(seconds, 95)
+
+
+def _megabytes(size: int | None) -> float | None:
+    return None if size is None else size / 1e6
+
+
+def _as_markdown(head: Mapping[str, str], rows: Mapping[int, Row]) -> str:
+    header = ["measure", *(f"{size:,} memories" for size in rows)]
+    body = [
+        [words, *("–" if (value := row[measure]) is None else f"{value:,.1f}" for row in rows.values())]
+        for measure, words in MEASURES.items()
+    ]
+    return "\n\n".join(("# Latency and memory", report.facts(head), report.table(header, body)))
+
+
+def _as_json(head: Mapping[str, str], rows: Mapping[int, Row]) -> str:
+    return json.dumps({**head, "sizes": {str(size): row for size, row in rows.items()}}, indent=2)
+
+
+if __name__ == "__main__":
+    typer.run(main)

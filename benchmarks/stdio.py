@@ -1,0 +1,174 @@
+"""The program under measurement: `python -m mcp_memory` as a process of its own, driven over stdio."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar, cast
+
+import anyio
+from mcp import Client, MCPError, StdioServerParameters
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+CALL_SECONDS = 60.0
+"""After this long a host drops a call; so does the benchmark."""
+IMPORT_SECONDS = 3_600.0
+POLL_SECONDS = 0.05
+
+Mode = Literal["legacy", "auto"]
+"""`legacy` opens with the `initialize` handshake of 2025, `auto` with the `server/discover` of 2026."""
+
+
+class ProgramFailed(Exception):
+    """The program under measurement answered with an error, or ended with one."""
+
+
+def run(
+    steps: Callable[_Arguments, Awaitable[_Result]], *arguments: _Arguments.args, **named: _Arguments.kwargs
+) -> _Result:
+    """What `steps` give. Raises ProgramFailed for any failure of the program, out of however many groups."""
+    try:
+        return anyio.run(functools.partial(steps, *arguments, **named))
+    except (ProgramFailed, MCPError, ExceptionGroup) as error:
+        cause = _first(error)
+        if isinstance(cause, ProgramFailed | MCPError):
+            raise ProgramFailed(str(cause)) from cause
+        raise
+
+
+def _first(error: Exception) -> Exception:
+    if isinstance(error, ExceptionGroup):
+        return _first(cast("ExceptionGroup[Exception]", error).exceptions[0])
+    return error
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """How it is started: on `data`, and with the settings of `config`, else with the defaults alone."""
+
+    data: Path
+    config: Path
+
+    @classmethod
+    def under(cls, folder: Path, config: Path | None = None) -> Program:
+        """A data folder inside `folder`. Without `config` an empty file is given, so that no setting of this
+        machine's user takes part."""
+        if config is None:
+            config = folder / "config.toml"
+            config.touch()
+        return cls(folder / "data", config.resolve())
+
+    def command(self, *arguments: str) -> list[str]:
+        options = ["--config", str(self.config), "--data-dir", str(self.data)]
+        return [sys.executable, "-m", "mcp_memory", *options, *arguments]
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server. `ready_seconds` went by from before the spawn until the protocol was agreed."""
+
+    client: Client
+    pid: int | None
+    ready_seconds: float
+
+    async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The structured answer of `tool`. Raises ProgramFailed."""
+        result = await self.client.call_tool(tool, arguments)
+        if result.is_error or result.structured_content is None:
+            text = " ".join(block.text for block in result.content if block.type == "text")
+            raise ProgramFailed(f"{tool} answered: {text or 'nothing structured'}")
+        return result.structured_content
+
+    def peak_bytes(self) -> int | None:
+        """The most memory the server and its children held so far; None where the system does not tell."""
+        return None if self.pid is None else peak_bytes(self.pid)
+
+
+@asynccontextmanager
+async def running(program: Program, mode: Mode = "legacy") -> AsyncGenerator[Server]:
+    """The server, until the block ends: then its stdin is closed and it is waited for."""
+    command, *arguments = program.command()
+    parameters = StdioServerParameters(command=command, args=arguments, env=_python_path())
+    before = _children(os.getpid())
+    spawned_at = time.perf_counter()
+    async with Client(parameters, mode=mode, read_timeout_seconds=CALL_SECONDS) as client:
+        ready_seconds = time.perf_counter() - spawned_at
+        started = _children(os.getpid()) - before
+        yield Server(client, next(iter(started), None), ready_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One run of `mcp-memory import`: from spawn to exit, and the most memory it was seen to hold."""
+
+    seconds: float
+    peak_bytes: int | None
+
+
+def run_import(program: Program, file: Path) -> Import:
+    """Raises ProgramFailed when it ends with an error or not within `IMPORT_SECONDS`."""
+    peak: int | None = None
+    started_at = time.perf_counter()
+    with subprocess.Popen(
+        program.command("import", str(file)), stdout=subprocess.DEVNULL, env=_clean_environment()
+    ) as process:
+        try:
+            while process.poll() is None:
+                peak = max(peak or 0, peak_bytes(process.pid) or 0) or None
+                if time.perf_counter() - started_at > IMPORT_SECONDS:
+                    raise ProgramFailed(f"import did not end within {IMPORT_SECONDS:.0f} s")
+                time.sleep(POLL_SECONDS)
+        finally:
+            process.kill()
+    if process.returncode != 0:
+        raise ProgramFailed(f"import ended with exit code {process.returncode}")
+    return Import(time.perf_counter() - started_at, peak)
+
+
+def peak_bytes(pid: int) -> int | None:
+    """The sum of the high-water marks (VmHWM) of a process and all below it. Linux only."""
+    total: int | None = None
+    pending = [pid]
+    while pending:
+        one = pending.pop()
+        pending.extend(_children(one))
+        try:
+            status = Path(f"/proc/{one}/status").read_text(encoding="utf-8")
+        except OSError:
+            continue
+        marks = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+        total = (total or 0) + int(next(marks, "0")) * 1024
+    return total
+
+
+def _children(pid: int) -> set[int]:
+    """Empty where there is no /proc."""
+    found: set[int] = set()
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # `pid (name) state parent …`; the name may hold anything, even a parenthesis.
+            parent = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        if int(parent) == pid:
+            found.add(int(file.parent.name))
+    return found
+
+
+def _python_path() -> dict[str, str]:
+    """So that the server runs the package this process would import; the client hands over little else."""
+    path = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": path} if path else {}
+
+
+def _clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("MCP_MEMORY_")}
