@@ -308,7 +308,7 @@ class EntitiesRequest(_Value):
     entity: Identifier | None = Field(default=None, description="One entity whole: its name, alias or id")
     query: Identifier | None = Field(default=None, description="Part of a name")
     types: tuple[_EntityTypeByName, ...] = Field(default=(), description="Only these types")
-    limit: Limit = 20
+    limit: Limit = Field(default=20, description="Entities, 1 to 100")
     offset: int = Field(default=0, ge=0, le=2**31, description="Entities to skip, for the next page")
 
 

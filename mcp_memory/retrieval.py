@@ -60,9 +60,17 @@ class Signals:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
+    """A memory in its place. `parts` are rank and normalised score in each signal that found it."""
+
     memory_id: str
     score: float
-    signals: tuple[SignalScore, ...]
+    parts: tuple[tuple[Signal, int, float], ...]
+
+    @property
+    def signals(self) -> tuple[SignalScore, ...]:
+        return tuple(
+            SignalScore(signal=signal, rank=rank, score=round(score, 4)) for signal, rank, score in self.parts
+        )
 
 
 def read_query(text: str) -> Query:
@@ -110,15 +118,15 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
             weight * scores[signal].get(memory_id, missing.get(signal, 0.0))
             for signal, weight in weight_of.items()
         )
-        parts = [
-            SignalScore(signal=signal, rank=ranks[signal][memory_id], score=round(of_signal[memory_id], 4))
+        parts: list[tuple[Signal, int, float]] = [
+            (signal, ranks[signal][memory_id], of_signal[memory_id])
             for signal, of_signal in scores.items()
             if memory_id in of_signal
         ]
         candidate = candidates.get(memory_id)
         if candidate is not None and _is_asked_about(candidate, query):
             score *= weights.speaker_boost
-            parts.append(SignalScore(signal="speaker", rank=1, score=1.0))
+            parts.append(("speaker", 1, 1.0))
         ranked.append(Ranked(memory_id, score / most, tuple(parts)))
     ranked.sort(key=lambda one: (-one.score, one.memory_id))
     return tuple(ranked)

@@ -126,15 +126,20 @@ class Service:
         )
         found, degraded = await self._signals(query, where)
         ranked = fuse(query, found, self._config.search)
-        rows = await self._ledger.read(memories.by_id, scope, [one.memory_id for one in ranked])
-        hits = [
-            Hit(memory=rows[one.memory_id], score=round(one.score, 4), signals=one.signals)
-            for one in ranked
-            if one.memory_id in rows and _passes(rows[one.memory_id], where)
-        ]
-        if waiting := await self._ledger.read(index_work.pending_count):
-            degraded.append(f"{waiting} memories are stored but not yet searchable; ask again in a moment")
-        return SearchResult(hits=tuple(hits[: request.limit]), total=len(hits), degraded=tuple(degraded))
+        hits: list[Hit] = []
+        # Read as many as are shown, and more only if an index was ahead of what the ledger lets this scope see.
+        for start in range(0, len(ranked), request.limit):
+            some = ranked[start : start + request.limit]
+            rows = await self._ledger.read(memories.by_id, scope, [one.memory_id for one in some])
+            hits += [
+                Hit(memory=rows[one.memory_id], score=round(one.score, 4), signals=one.signals)
+                for one in some
+                if one.memory_id in rows and _passes(rows[one.memory_id], where)
+            ]
+            if len(hits) >= request.limit:
+                break
+        total = len(ranked) if len(hits) >= request.limit else len(hits)
+        return SearchResult(hits=tuple(hits[: request.limit]), total=total, degraded=tuple(degraded))
 
     async def entities(self, scope: Scope, request: EntitiesRequest) -> EntitiesResult:
         """A page of entities, or one whole with its relations and latest memories. Raises EntityNotFound."""
@@ -264,10 +269,17 @@ class Service:
             except IndexFailed as error:
                 degraded.append(f"without the entity graph: {error}")
 
+        async def what_waits() -> None:
+            if waiting := await self._ledger.read(index_work.pending_count):
+                degraded.append(
+                    f"{waiting} memories are stored but not yet searchable; ask again in a moment"
+                )
+
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(by_meaning)
             tasks.start_soon(by_words)
             tasks.start_soon(by_entities)
+            tasks.start_soon(what_waits)
         if where.ids is not None:
             confined = set(where.ids)
             mentions = tuple(pair for pair in mentions if pair[0] in confined)

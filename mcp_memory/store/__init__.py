@@ -22,11 +22,12 @@ from mcp_memory.errors import DataFolderUnusable, McpMemoryError, StoreError, St
 from mcp_memory.models import Health, IndexHealth, Memory, Rebuilt, Scope
 from mcp_memory.store import graph as graphs
 from mcp_memory.store import vectors as tables
+from mcp_memory.store.allocator import limit_arenas
 from mcp_memory.store.graph import Graph
 from mcp_memory.store.ledger import Ledger, index_work, memories
 from mcp_memory.store.ledger.index_work import Pending
 from mcp_memory.store.ledger.memories import Draft, Removed, Written
-from mcp_memory.store.vectors import VectorTable
+from mcp_memory.store.vectors import NO_VERSIONS, VectorTable
 
 __all__ = ["Draft", "Embed", "Store", "Written"]
 
@@ -36,6 +37,8 @@ BATCH = 256
 """Memories embedded and written to the indexes at once, when catching up or rebuilding."""
 RETRY_SECONDS = 30.0
 """Pause before index work that failed is tried again."""
+TIDY_SECONDS = 1.5
+"""Time to compact the table when closing: a host waits two seconds for its server to end, then kills it."""
 
 
 class Embed(Protocol):
@@ -98,6 +101,7 @@ class Store:
         Raises StoreError: the folder cannot be written, is in use, was written by a newer version, or its
         vectors are another embedder's.
         """
+        limit_arenas()
         paths = _Paths(config.data_dir)
         with _held(paths):
             ledger = await Ledger.open(paths.ledger)
@@ -121,6 +125,7 @@ class Store:
                     if graph is not None:
                         await graph.close()
                     if vectors is not None:
+                        await _tidied(vectors)
                         vectors.close()
                     await ledger.close()
 
@@ -138,6 +143,8 @@ class Store:
             lag = await self._index_new([draft.memory for draft in drafts if draft.memory.id in new_ids])
         finally:
             self._in_flight -= ids
+        # A repeat may have brought entities that the graph does not know yet.
+        if lag is not None or len(new_ids) < len(written) or self._needs_optimize:
             self._wake.set()
         return written, lag
 
@@ -183,25 +190,35 @@ class Store:
             return error
         return None
 
-    async def _apply(
-        self, memories: Sequence[Memory], vectors: NDArray[np.float32], *, are_new: bool
-    ) -> None:
+    async def _apply(self, batch: Sequence[Memory], vectors: NDArray[np.float32], *, are_new: bool) -> None:
+        ids = [memory.id for memory in batch]
         async with self._applying:
-            # What was forgotten while it was being embedded must not come back.
-            alive = {
-                memory.id
-                for memory in await self.ledger.read(index_work.to_index, [memory.id for memory in memories])
-            }
-            kept = [position for position, memory in enumerate(memories) if memory.id in alive]
-            rows = [memories[position] for position in kept]
-            topology = await self.ledger.read(index_work.graph_rows, [memory.id for memory in rows])
-            if are_new:
-                await self.vectors.add(rows, vectors[kept])
-                await self.graph.add(topology)
-            else:
-                await self.vectors.replace(rows, vectors[kept])
-                await self.graph.replace(topology)
-            await self.ledger.write(index_work.mark_done, [memory.id for memory in memories])
+            # What was forgotten while it was being embedded must not come back: the topology has only what
+            # exists.
+            topology = await self.ledger.read(index_work.graph_rows, ids)
+            alive = set(topology.memory_ids)
+            kept = [position for position, memory in enumerate(batch) if memory.id in alive]
+            rows = [batch[position] for position in kept]
+            into_vectors, into_graph = (
+                (self.vectors.add, self.graph.add) if are_new else (self.vectors.replace, self.graph.replace)
+            )
+            failures: list[McpMemoryError] = []
+
+            async def write_graph() -> None:
+                try:
+                    await into_graph(topology)
+                except McpMemoryError as error:
+                    failures.append(error)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(write_graph)
+                try:
+                    await into_vectors(rows, vectors[kept])
+                except McpMemoryError as error:
+                    failures.append(error)
+            if failures:
+                raise failures[0]
+            await self.ledger.write(index_work.mark_done, ids)
 
     async def _erase(self, ids: Sequence[str]) -> None:
         if ids:
@@ -209,19 +226,23 @@ class Store:
             await self.graph.delete(ids)
             await self.ledger.write(index_work.mark_done, ids)
 
+    @property
+    def _needs_optimize(self) -> bool:
+        limits = self._config.vectors
+        return self.vectors.needs_optimize(limits.optimize_after_writes, limits.optimize_after_seconds)
+
     async def _keep_up(self) -> None:
         """Do pending index work and compact the table, for as long as the store is open."""
-        limits = self._config.vectors
         while True:
             self._wake = anyio.Event()
             try:
                 await self._catch_up()
-                if self.vectors.needs_optimize(limits.optimize_after_writes, limits.optimize_after_seconds):
+                if self._needs_optimize:
                     await self.vectors.optimize()
             except McpMemoryError as error:
                 logger.warning("index work failed and is tried again in %.0f s: %s", RETRY_SECONDS, error)
                 await anyio.sleep(RETRY_SECONDS)
-            with anyio.move_on_after(limits.optimize_after_seconds / 4):
+            with anyio.move_on_after(self._config.vectors.optimize_after_seconds / 4):
                 await self._wake.wait()
 
     async def _catch_up(self) -> None:
@@ -283,9 +304,20 @@ async def _embed_everything(
             last = page[-1][0]
             done += len(page)
             progress(done, total)
-        await table.optimize()
+        await table.optimize(keep_versions=NO_VERSIONS)
     finally:
         table.close()
+
+
+async def _tidied(vectors: VectorTable) -> None:
+    """Leave the table compact, if that takes but a moment; nobody reads it any more, so no old version is
+    kept."""
+    with anyio.move_on_after(TIDY_SECONDS):
+        try:
+            if vectors.needs_optimize(1, 0.0):
+                await vectors.optimize(keep_versions=NO_VERSIONS)
+        except McpMemoryError as error:
+            logger.warning("the table was not compacted: %s", error)
 
 
 async def _open_vectors(paths: _Paths, ledger: Ledger, embed: Embed) -> VectorTable:

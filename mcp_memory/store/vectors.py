@@ -32,8 +32,14 @@ from mcp_memory.models import Kind, Memory, Scope
 
 TABLE = "memories"
 EMBEDDER_KEY = "mcp_memory.embedder"
-KEEP_VERSIONS = timedelta(seconds=60)
-"""Old versions live this long, for searches that still read them."""
+KEEP_VERSIONS = timedelta(seconds=10)
+"""Old versions live this long, for searches of this process that still read them; there is no other
+process."""
+NO_VERSIONS = timedelta(milliseconds=1)
+"""None but the last, when nobody reads: a true zero is the same to LanceDB, with a warning to others who read."""
+OPTIMIZE_SHARE = 50
+"""A fiftieth of the rows may wait to be indexed: each compaction rewrites the table, so a large one is
+compacted after more writes than a small one, and filling it costs time in proportion to its size."""
 INDEX_CACHE_BYTES = 64 << 20
 METADATA_CACHE_BYTES = 32 << 20
 """LanceDB would keep gigabytes; this holds the indexes of some hundred thousand memories."""
@@ -93,9 +99,12 @@ class VectorTable:
         self._table = table
         self._schema = _schema(dimension, "")
         self._dimension = dimension
-        self._writing = anyio.Lock()
+        # Appending goes on beside a compaction; deleting would collide with it.
+        self._rewriting = anyio.Lock()
         self._writes_since_optimize = 0
         self._last_optimize = time.monotonic()
+        self._has_old_versions = True
+        self._rows_at_optimize = 0
 
     @classmethod
     async def open(cls, folder: Path, *, embedder: str, dimension: int) -> tuple[VectorTable, bool]:
@@ -130,10 +139,9 @@ class VectorTable:
         dimension)`."""
         if not memories:
             return
-        async with self._writing:
-            with _translated(self._folder):
-                await self._table.add(self._rows(memories, vectors))
-            self._writes_since_optimize += len(memories)
+        with _translated(self._folder):
+            await self._table.add(self._rows(memories, vectors))
+        self._writes_since_optimize += len(memories)
 
     async def replace(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> None:
         """The same for memories that may be there: what a crash left half done is done again."""
@@ -142,7 +150,7 @@ class VectorTable:
 
     async def delete(self, ids: Sequence[str]) -> None:
         """By id only: LanceDB keeps a predicate in its log, so it must not hold what is forgotten."""
-        async with self._writing:
+        async with self._rewriting:
             for start in range(0, len(ids), IDS_PER_FILTER):
                 with _translated(self._folder):
                     await self._table.delete(col("id").isin(list(ids[start : start + IDS_PER_FILTER])))
@@ -177,16 +185,24 @@ class VectorTable:
         return sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
 
     def needs_optimize(self, after_writes: int, after_seconds: float) -> bool:
-        """Whether so many rows, or any row so long ago, were written since the last `optimize`."""
-        writes, waited = self._writes_since_optimize, time.monotonic() - self._last_optimize
-        return writes >= after_writes or (writes > 0 and waited >= after_seconds)
+        """Whether so many rows, or any row so long ago, were written since the last `optimize`, or it left
+        something.
 
-    async def optimize(self) -> None:
-        """Join small fragments, bring the indexes up to date, drop old versions."""
-        async with self._writing:
+        A compaction cannot drop the version it replaced at once, as a search may read it; the next one does.
+        """
+        writes, waited = self._writes_since_optimize, time.monotonic() - self._last_optimize
+        enough = max(after_writes, self._rows_at_optimize // OPTIMIZE_SHARE)
+        return writes >= enough or ((writes > 0 or self._has_old_versions) and waited >= after_seconds)
+
+    async def optimize(self, *, keep_versions: timedelta = KEEP_VERSIONS) -> None:
+        """Join small fragments, bring the indexes up to date, drop versions older than `keep_versions`."""
+        async with self._rewriting:
+            writes = self._writes_since_optimize
             with _translated(self._folder):
-                await self._table.optimize(cleanup_older_than=KEEP_VERSIONS)
-            self._writes_since_optimize = 0
+                await self._table.optimize(cleanup_older_than=keep_versions)
+                self._rows_at_optimize = await self._table.count_rows()
+            self._writes_since_optimize -= writes
+            self._has_old_versions = writes > 0 and keep_versions > NO_VERSIONS
             self._last_optimize = time.monotonic()
 
     async def create_indexes(self) -> None:
