@@ -135,6 +135,8 @@ class LocalEmbedder:
             options.intra_op_num_threads = self._threads
             options.inter_op_num_threads = 1
             options.log_severity_level = 3
+            # One text at a time needs little; an arena would keep what the longest ever needed.
+            options.enable_cpu_mem_arena = False
             # Spinning threads win a tenth of a millisecond and cost a whole core between calls.
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
             session = onnxruntime.InferenceSession(

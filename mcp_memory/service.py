@@ -127,7 +127,7 @@ class Service:
         found, degraded = await self._signals(query, where)
         ranked = fuse(query, found, self._config.search)
         hits: list[Hit] = []
-        # Read as many as are shown, and more only if an index was ahead of what the ledger lets this scope see.
+        # As many as are shown, and more only where an index was ahead of what the ledger lets this scope see.
         for start in range(0, len(ranked), request.limit):
             some = ranked[start : start + request.limit]
             rows = await self._ledger.read(memories.by_id, scope, [one.memory_id for one in some])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 import anyio
+import anyio.to_thread
 import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from mcp_memory.errors import DataFolderUnusable, McpMemoryError, StoreError, St
 from mcp_memory.models import Health, IndexHealth, Memory, Rebuilt, Scope
 from mcp_memory.store import graph as graphs
 from mcp_memory.store import vectors as tables
-from mcp_memory.store.allocator import limit_arenas
+from mcp_memory.store.allocator import limit_arenas, release
 from mcp_memory.store.graph import Graph
 from mcp_memory.store.ledger import Ledger, index_work, memories
 from mcp_memory.store.ledger.index_work import Pending
@@ -238,7 +239,10 @@ class Store:
             try:
                 await self._catch_up()
                 if self._needs_optimize:
+                    # Before and after: a compaction holds much of the table for a moment, the peak of all.
+                    await anyio.to_thread.run_sync(release)
                     await self.vectors.optimize()
+                    await anyio.to_thread.run_sync(release)
             except McpMemoryError as error:
                 logger.warning("index work failed and is tried again in %.0f s: %s", RETRY_SECONDS, error)
                 await anyio.sleep(RETRY_SECONDS)

@@ -36,12 +36,14 @@ KEEP_VERSIONS = timedelta(seconds=10)
 """Old versions live this long, for searches of this process that still read them; there is no other
 process."""
 NO_VERSIONS = timedelta(milliseconds=1)
-"""None but the last, when nobody reads: a true zero is the same to LanceDB, with a warning to others who read."""
-OPTIMIZE_SHARE = 50
-"""A fiftieth of the rows may wait to be indexed: each compaction rewrites the table, so a large one is
-compacted after more writes than a small one, and filling it costs time in proportion to its size."""
-INDEX_CACHE_BYTES = 64 << 20
-METADATA_CACHE_BYTES = 32 << 20
+"""None but the last, when nobody reads: a true zero means the same, with a warning to others who read."""
+ROWS_PER_WRITE = 10
+WAITING_SHARE = 10
+"""Rows may wait to be indexed up to ten times the writes allowed, or a tenth of the table: a compaction
+rewrites the table, so filling a large one costs time in proportion to its size only if it is done the less
+often the larger it is."""
+INDEX_CACHE_BYTES = 32 << 20
+METADATA_CACHE_BYTES = 8 << 20
 """LanceDB would keep gigabytes; this holds the indexes of some hundred thousand memories."""
 IDS_PER_FILTER = 10_000
 """Ids in one filter expression; a search confined to more memories than that is confined to the latest of
@@ -61,7 +63,8 @@ FULL_TEXT = FTS(
     # "The Who" and "to be or not to be" consist of nothing else.
     remove_stop_words=False,
     ascii_folding=True,
-    with_position=True,
+    # Without positions the index is half the size and quicker to update; phrases are not searched for.
+    with_position=False,
 )
 
 
@@ -102,6 +105,7 @@ class VectorTable:
         # Appending goes on beside a compaction; deleting would collide with it.
         self._rewriting = anyio.Lock()
         self._writes_since_optimize = 0
+        self._rows_waiting = 0
         self._last_optimize = time.monotonic()
         self._has_old_versions = True
         self._rows_at_optimize = 0
@@ -141,7 +145,8 @@ class VectorTable:
             return
         with _translated(self._folder):
             await self._table.add(self._rows(memories, vectors))
-        self._writes_since_optimize += len(memories)
+        self._writes_since_optimize += 1
+        self._rows_waiting += len(memories)
 
     async def replace(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> None:
         """The same for memories that may be there: what a crash left half done is done again."""
@@ -154,7 +159,8 @@ class VectorTable:
             for start in range(0, len(ids), IDS_PER_FILTER):
                 with _translated(self._folder):
                     await self._table.delete(col("id").isin(list(ids[start : start + IDS_PER_FILTER])))
-            self._writes_since_optimize += len(ids)
+            self._writes_since_optimize += 1
+            self._rows_waiting += len(ids)
 
     async def dense(self, vector: NDArray[np.float32], where: Filter, limit: int) -> tuple[Candidate, ...]:
         """The nearest in meaning; score is the cosine, from −1 to 1."""
@@ -185,23 +191,26 @@ class VectorTable:
         return sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
 
     def needs_optimize(self, after_writes: int, after_seconds: float) -> bool:
-        """Whether so many rows, or any row so long ago, were written since the last `optimize`, or it left
+        """Whether there were so many writes, or any so long ago, since the last `optimize`, or it left
         something.
 
         A compaction cannot drop the version it replaced at once, as a search may read it; the next one does.
         """
         writes, waited = self._writes_since_optimize, time.monotonic() - self._last_optimize
-        enough = max(after_writes, self._rows_at_optimize // OPTIMIZE_SHARE)
-        return writes >= enough or ((writes > 0 or self._has_old_versions) and waited >= after_seconds)
+        many_rows = max(after_writes * ROWS_PER_WRITE, self._rows_at_optimize // WAITING_SHARE)
+        if writes >= after_writes or self._rows_waiting >= many_rows:
+            return True
+        return (writes > 0 or self._has_old_versions) and waited >= after_seconds
 
     async def optimize(self, *, keep_versions: timedelta = KEEP_VERSIONS) -> None:
         """Join small fragments, bring the indexes up to date, drop versions older than `keep_versions`."""
         async with self._rewriting:
-            writes = self._writes_since_optimize
+            writes, rows = self._writes_since_optimize, self._rows_waiting
             with _translated(self._folder):
                 await self._table.optimize(cleanup_older_than=keep_versions)
                 self._rows_at_optimize = await self._table.count_rows()
             self._writes_since_optimize -= writes
+            self._rows_waiting -= rows
             self._has_old_versions = writes > 0 and keep_versions > NO_VERSIONS
             self._last_optimize = time.monotonic()
 
