@@ -166,7 +166,7 @@ def add(
 @app.command(epilog='Example: mcp-memory search "Where does Ann live?" --since 2024-01-01')
 def search(
     context: typer.Context,
-    query: Annotated[str, typer.Argument(help="A question, or words.")],
+    query: Annotated[str, typer.Argument(help="A question, or words; - reads them from stdin.")],
     limit: Annotated[int | None, typer.Option(help="Hits, 1 to 100.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind; may be repeated.")] = None,
     entity: Annotated[str | None, typer.Option(help="Only what mentions this name, alias or id.")] = None,
@@ -179,7 +179,7 @@ def search(
     request = parse(
         SearchRequest,
         {
-            "query": query,
+            "query": _stdin_text() if query == "-" else query,
             "limit": config.search.limit if limit is None else limit,
             "kinds": kind or [],
             "entity": entity,
@@ -337,11 +337,14 @@ def doctor(context: typer.Context, as_json: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: mcp-memory demo")
-def demo() -> None:
+def demo(as_json: AsJson = False) -> None:
     """Show in some seconds, in a temporary folder, what a memory does."""
     from mcp_memory.demo import run_demo
 
-    if not anyio.run(run_demo):
+    done = anyio.run(run_demo, as_json)
+    if as_json:
+        print(done.model_dump_json())
+    if not done.is_right:
         raise SystemExit(Exit.FAILED)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from pydantic import BaseModel
 from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
@@ -52,10 +53,21 @@ _QUESTIONS = (
 _FORGOTTEN = ("Which pet lives in the flat?", "Pixel")
 
 
-async def run_demo() -> bool:
-    """Tell and ask; answers whether everything came out as it must."""
-    # A width of its own: ids and sentences stay whole in a pipe, too.
-    console = Console(highlight=False, soft_wrap=True)
+class Shown(BaseModel):
+    """What the demo did: for each question whether its answer was among the hits, and what was forgotten."""
+
+    answered: dict[str, bool]
+    forgotten: bool
+
+    @property
+    def is_right(self) -> bool:
+        return all(self.answered.values()) and self.forgotten
+
+
+async def run_demo(to_stderr: bool) -> Shown:
+    """Tell and ask, and say what is happening on stdout or stderr."""
+    # Soft-wrapped: ids and sentences stay whole in a pipe, too.
+    console = Console(highlight=False, soft_wrap=True, stderr=to_stderr)
     with tempfile.TemporaryDirectory(prefix="mcp-memory-demo-") as folder:
         console.print(f"[bold]A memory in {folder}[/] (gone when this ends)\n")
         console.print("[bold]1. An assistant tells it two conversations[/]")
@@ -63,17 +75,17 @@ async def run_demo() -> bool:
             await _tell(client, console)
         console.print("\n[bold]2. The server has ended. Another one starts and is asked[/]")
         async with _connected(folder) as client:
-            found = [await _ask(client, console, question, expected) for question, expected in _QUESTIONS]
+            answered = {one: await _ask(client, console, one, expected) for one, expected in _QUESTIONS}
             console.print("\n[bold]3. Who is Tomás?[/]")
             await _show_entity(client, console, "Tomás")
             console.print("\n[bold]4. Forget the cat[/]")
             gone = await _forget(client, console)
-    came_out = all(found) and gone
+    done = Shown(answered=answered, forgotten=gone)
     console.print("\n[bold]Connect your assistant[/], for instance in claude_desktop_config.json:")
     console.print(escape(json.dumps({"mcpServers": {"memory": {"command": _command()}}}, indent=2)))
-    if not came_out:
+    if not done.is_right:
         console.print("[bold red]Something did not come out as it must; run mcp-memory doctor.[/]")
-    return came_out
+    return done
 
 
 def _command() -> str:

@@ -72,6 +72,7 @@ def test_what_was_added_is_found_and_shown(terminal: Terminal, known: str) -> No
     assert "“Zoë Quinn moved to Lisbon in May 2024.”" in text
     assert "dense #1" in text
     assert "\x1b" not in text
+    assert terminal.json("search", "-", "--kind", "event", stdin="Where does Zoë live?") == found
     shown = terminal.read("show", known)
     assert "History: created" in shown
     assert "command line" in shown
@@ -219,3 +220,5 @@ def test_the_demo_shows_that_it_works(terminal: Terminal) -> None:
     assert "Asked again: 0 of" in out
     assert '"command": "mcp-memory"' in out
     assert "Kestrel Labs" in out
+    code, out, _ = terminal.type("demo", "--json")
+    assert (code, json.loads(out)["forgotten"]) == (0, True)

@@ -1,0 +1,116 @@
+"""What must hold whatever happens: a full disk, a killed process, another graph engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from mcp_memory.config import Config
+from mcp_memory.errors import DiskFull
+from mcp_memory.models import Memory, Scope, SearchRequest
+from mcp_memory.service import Service
+from mcp_memory.store.ledger import Ledger, index_work, memories
+from mcp_memory.store.ledger.memories import Draft
+from mcp_memory.store.ledger.schema import new_id
+
+from .conftest import GRAPH_ENGINE
+
+ROOT = Path(__file__).parent.parent
+
+
+def draft(text: str) -> Draft:
+    now = datetime.now(UTC)
+    return Draft(
+        Memory(
+            id=new_id("m"),
+            text=text,
+            kind="fact",
+            level="user",
+            user_id="u",
+            observed_at=now,
+            recorded_at=now,
+        )
+    )
+
+
+async def test_a_full_disk_stores_nothing_by_halves_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    def limit_pages(connection: sa.Connection, pages: int) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+
+    ledger = await Ledger.open(tmp_path / "ledger.db")
+    await ledger.write(memories.write, [draft("before")])
+    await ledger.write(limit_pages, 60)
+    with pytest.raises(DiskFull, match="Make room"):
+        await ledger.write(memories.write, [draft(f"{n} " + "long " * 2_000) for n in range(100)])
+    assert await ledger.read(index_work.counts) == (1, 0, 0)
+    await ledger.write(limit_pages, 1_000_000)
+    await ledger.write(memories.write, [draft("after")])
+    assert {memory.text for memory in await ledger.read(memories.recent, Scope(user_id="u"), (), 9, 0)} == {
+        "before",
+        "after",
+    }
+    await ledger.close()
+
+
+def _request(number: int, method: str, **params: Any) -> str:
+    return json.dumps({"jsonrpc": "2.0", "id": number, "method": method, "params": params}) + "\n"
+
+
+async def test_what_was_acknowledged_survives_a_killed_server(config: Config) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mcp_memory", "--data-dir", str(config.data_dir)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        env={**os.environ, "MCP_MEMORY_GRAPH__ENGINE": GRAPH_ENGINE},
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    acknowledged: list[str] = []
+    try:
+        server.stdin.write(_request(0, "initialize", **hello))
+        server.stdin.write('{"jsonrpc": "2.0", "method": "notifications/initialized"}\n')
+        for n in range(1, 9):
+            arguments = {"user_id": "u", "content": f"Beacon number {n} is lit."}
+            server.stdin.write(_request(n, "tools/call", name="add_memory", arguments=arguments))
+        server.stdin.flush()
+        while len(acknowledged) < 5:
+            answer = json.loads(server.stdout.readline())
+            if "structuredContent" in answer.get("result", {}):
+                acknowledged += answer["result"]["structuredContent"]["ids"]
+    finally:
+        server.kill()
+        server.wait(10)
+        server.stdin.close()
+        server.stdout.close()
+    async with Service.open(config) as service:
+        scope = Scope(user_id="u")
+        for memory_id in acknowledged:
+            assert "Beacon" in (await service.get(scope, memory_id)).memory.text
+        found = await service.search(scope, SearchRequest(query="beacon", limit=100))
+        assert set(acknowledged) <= {hit.memory.id for hit in found.hits} or found.degraded
+
+
+def test_the_same_holds_on_the_other_graph_engine() -> None:
+    """In a process of its own: kuzu and ladybug in one crash."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/test_service.py", "-q", "-p", "no:cacheprovider"],
+        cwd=ROOT,
+        env={**os.environ, "TEST_GRAPH_ENGINE": "kuzu" if GRAPH_ENGINE == "ladybug" else "ladybug"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2_000:]
