@@ -42,9 +42,9 @@ WAITING_SHARE = 10
 """Rows may wait to be indexed up to ten times the writes allowed, or a tenth of the table: a compaction
 rewrites the table, so filling a large one costs time in proportion to its size only if it is done the less
 often the larger it is."""
-INDEX_CACHE_BYTES = 16 << 20
-METADATA_CACHE_BYTES = 4 << 20
-"""LanceDB would keep gigabytes; this holds what 10,000 memories need, and more is read again."""
+INDEX_CACHE_BYTES = 32 << 20
+METADATA_CACHE_BYTES = 8 << 20
+"""LanceDB would keep gigabytes. With half of this a search over 10,000 memories took 33 ms instead of 25."""
 IDS_PER_FILTER = 10_000
 """Ids in one filter expression; a search confined to more memories than that is confined to the latest of
 them."""
