@@ -108,7 +108,7 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
         "entity": weights.entity_weight,
     }
     # A memory outside the nearest is at most as near as the last of them, which is far from not near at all:
-    # counting it as 0 would let similarity in meaning outvote all the rest (56 against 64 on LoCoMo).
+    # counting it as 0 would let similarity in meaning outvote all the rest (56 against 63 on LoCoMo).
     missing: dict[Signal, float] = {"dense": min(dense.values(), default=0.0)}
     most = (sum(weight_of.values()) or 1.0) * weights.speaker_boost
     ranks = {signal: _ranks(of_signal) for signal, of_signal in scores.items()}
@@ -143,7 +143,8 @@ def _is_asked_about(candidate: Candidate, query: Query) -> bool:
 def _session_scores(candidates: Iterable[Candidate], text: Mapping[str, float]) -> dict[str, float]:
     """How well the session of each candidate answers: as well as the best of its turns does by words.
 
-    The best turn did as well as BM25 over the whole session on LoCoMo (70 and 69) and needs no second index.
+    Within a point of BM25 over the whole session (LoCoMo 72.2 and 72.9, LongMemEval 85.3 and 84.9, in a study
+    outside the program), and it needs no second index.
     """
     best: dict[str, float] = {}
     within = [candidate for candidate in candidates if candidate.session_id is not None]
