@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -91,6 +92,16 @@ class ForgetConfig(_Section):
 
     plan_ttl_minutes: Annotated[int, Field(ge=1, le=1440)] = 10
     """Minutes for which a plan of what to forget can be carried out."""
+    grace_days: Annotated[float, Field(ge=0, le=3650)] = 0.0
+    """Days for which the forgotten is only hidden and `mcp-memory unforget` brings it back. 0 erases at
+    once."""
+
+
+class OwnerConfig(_Section):
+    """The process that holds the memory for all hosts."""
+
+    idle_seconds: Annotated[float, Field(ge=0.1, le=86_400)] = 60.0
+    """Seconds after which it ends when no host and no command uses it any more."""
 
 
 class GraphConfig(_Section):
@@ -135,12 +146,16 @@ class Config(BaseSettings):
     """The session when a call does not say. Claude Code's own session id is used when this is absent."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
     """How much is written to stderr. What is remembered is never logged."""
+    in_process: bool = False
+    """Hold the memory in this very process instead of sharing it with other hosts: for tests, and for
+    sandboxes that forbid child processes."""
     embedding: EmbeddingConfig = EmbeddingConfig()
     search: SearchConfig = SearchConfig()
     memory: MemoryConfig = MemoryConfig()
     forget: ForgetConfig = ForgetConfig()
     graph: GraphConfig = GraphConfig()
     vectors: VectorsConfig = VectorsConfig()
+    owner: OwnerConfig = OwnerConfig()
 
     @classmethod
     def settings_customise_sources(
@@ -177,6 +192,21 @@ def load(config_file: Path | None = None, flags: dict[str, Any] | None = None) -
         problem = error.errors(include_url=False)[0]
         keys = tuple(str(part) for part in problem["loc"])
         raise ConfigError(*_whereabouts(keys, path, from_env, from_flags), _expectation(problem)) from error
+
+
+def handed_over(config: Config) -> str:
+    """The settings for a process we start, keys included: for a pipe, not for a file or a command line."""
+
+    def plain(value: object) -> str:
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+    resolved = config.model_copy(update={"data_dir": config.data_dir.absolute()})
+    return json.dumps(resolved.model_dump(), default=plain)
+
+
+def taken_over(text: str) -> Config:
+    """The settings that `handed_over` wrote."""
+    return Config(**json.loads(text))
 
 
 def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:

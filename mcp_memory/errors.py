@@ -7,7 +7,8 @@
     │   ├── EntityNotFound
     │   ├── SessionNotFound
     │   ├── PlanNotFound
-    │   └── PlanExpired
+    │   ├── PlanExpired
+    │   └── NothingHidden
     ├── ConfigError             a setting in a file, the environment or a flag
     ├── StoreError              the data folder or one of the three stores
     │   ├── DataFolderUnusable
@@ -17,6 +18,9 @@
     │   ├── LedgerTooNew
     │   ├── EmbedderChanged
     │   └── IndexFailed
+    │       └── IndexOpening
+    ├── BackupError             a backup file that cannot be written, read or restored
+    ├── OwnerError              the process that holds the memory for all hosts
     └── EmbeddingError          the model that turns text into vectors
         ├── ModelMissing
         └── EmbeddingEndpointFailed
@@ -26,6 +30,8 @@ Each class takes data and builds its own sentence: what failed, with which value
 
 from __future__ import annotations
 
+import logging
+import traceback
 from pathlib import Path
 
 
@@ -82,6 +88,14 @@ class PlanExpired(NotFound):
         super().__init__(
             f"The plan {shown(plan_id)} is older than {minutes} minutes and nothing was forgotten. "
             "Call forget again with what to forget to get a new plan."
+        )
+
+
+class NothingHidden(NotFound):
+    def __init__(self, receipt_id: str) -> None:
+        super().__init__(
+            f"Nothing is hidden under {shown(receipt_id)} here: it was erased, brought back, or never was. "
+            "`mcp-memory unforget` alone lists what can still be brought back."
         )
 
 
@@ -158,6 +172,33 @@ class IndexFailed(StoreError):
         self.index = index
 
 
+class IndexOpening(IndexFailed):
+    """Nothing is wrong: it is being opened, or made anew."""
+
+    def __init__(self, index: str) -> None:
+        McpMemoryError.__init__(
+            self, f"The {index} index is being opened or made anew; ask again in a moment."
+        )
+        self.index = index
+
+
+class BackupError(McpMemoryError):
+    """Nothing was changed."""
+
+    def __init__(self, file: Path, problem: str) -> None:
+        super().__init__(f"The backup {file}: {problem}")
+
+
+class OwnerError(McpMemoryError):
+    """The process that holds the memory could not be started, or does not answer."""
+
+    def __init__(self, folder: Path, problem: str) -> None:
+        super().__init__(
+            f"The process that holds the memory in {folder} {problem}. "
+            "`mcp-memory doctor` and owner.log in that folder say more; what was acknowledged is safe."
+        )
+
+
 class EmbeddingError(McpMemoryError):
     """Text could not be turned into vectors. What was said is safe in the ledger."""
 
@@ -176,6 +217,23 @@ class EmbeddingEndpointFailed(EmbeddingError):
             f"The embedding endpoint {url} failed: {reason}. "
             "Check embedding.base_url, embedding.model and embedding.api_key."
         )
+
+
+def named(name: str, sentence: str) -> McpMemoryError:
+    """The error of that class with that sentence, as another process raised it."""
+    kinds: list[type[McpMemoryError]] = [McpMemoryError]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    error_type = next((kind for kind in kinds if kind.__name__ == name), McpMemoryError)
+    error = error_type.__new__(error_type)
+    Exception.__init__(error, sentence)
+    return error
+
+
+def log_crash(logger: logging.Logger, name: str, error: Exception) -> None:
+    """Where it crashed, without the error's own words: they may be what is remembered."""
+    places = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("%s crashed with %s:\n%s", name, type(error).__name__, places)
 
 
 def shown(value: str, limit: int = 60) -> str:

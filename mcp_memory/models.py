@@ -273,6 +273,9 @@ class AddRequest(_Value):
     relations: tuple[NewRelation, ...] = Field(
         default=(), max_length=MAX_NAMED, description="Ann –works at→ Acme: how they are joined"
     )
+    sources: tuple[Identifier, ...] = Field(
+        default=(), max_length=MAX_NAMED, description="Ids of the memories this was drawn from"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -454,23 +457,90 @@ class ForgetPlan(_Value):
     expires_at: Moment
 
 
-class ForgetResult(_Value):
-    """Either a `plan`, with nothing forgotten yet, or what was `forgotten`."""
+class Kept(_Value):
+    """What stays because another memory still says it."""
 
+    id: str
+    name: str
+    """An entity's name, or the words of a memory."""
+    said_by: tuple[str, ...]
+    """Ids of memories that say it, three at most."""
+
+
+class ForgetResult(_Value):
+    """What became of a forget.
+
+    `planned`: nothing yet, see `plan`. `hidden`: out of sight at once, erased at `erase_at`. `erased`: gone
+    from every file, which the program has looked through when `verified`. `nothing`: there was nothing to
+    forget.
+    """
+
+    status: Literal["planned", "hidden", "erased", "nothing"]
     plan: ForgetPlan | None = None
+    receipt_id: str | None = None
+    """Of the receipt that is kept, or will be when what is hidden is erased."""
     forgotten: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    """Ids of what was drawn from nothing but the forgotten, and went with it."""
     not_found: tuple[str, ...] = ()
     entities_removed: tuple[str, ...] = ()
     """Ids of entities that nothing mentions any more."""
     entities_left: tuple[str, ...] = ()
     """Ids of entities that were mentioned there and still are elsewhere."""
+    kept: tuple[Kept, ...] = ()
+    """What was said there and stays, since another memory says it: twenty at most."""
     sessions: tuple[str, ...] = ()
     """Sessions that something was forgotten of."""
+    erase_at: Moment | None = None
+    verified: bool | None = None
+    """Whether every file of the data folder was looked through and held nothing of it."""
+    found: tuple[str, ...] = ()
+    """Where something of it was still found, or why it could not be looked for."""
+    backups: tuple[str, ...] = ()
+    """Files that may still hold it, out of reach."""
     degraded: tuple[str, ...] = ()
 
 
+class Receipt(_Value):
+    """Proof of one erasure: ids, counts and times, no content. `digest` seals it together with the receipt
+    before."""
+
+    id: str
+    made_at: Moment
+    """When it was asked for."""
+    erased_at: Moment
+    memory_ids: tuple[str, ...]
+    entity_ids: tuple[str, ...]
+    looked_for: int
+    """Pieces of forgotten text, names and vectors that were looked for."""
+    files: int
+    """Files that were looked through."""
+    bytes: int
+    verified: bool
+    found: tuple[str, ...] = ()
+    previous: str = ""
+    """Digest of the receipt before; empty for the first."""
+    digest: str = ""
+    """SHA-256 of all of the above, as hexadecimal digits."""
+
+
+class Hidden(_Value):
+    """A forgetting that can still be undone, until `due_at`."""
+
+    id: str
+    made_at: Moment
+    due_at: Moment
+    memory_ids: tuple[str, ...]
+
+
+class Unforgotten(_Value):
+    """What an undone forgetting brought back."""
+
+    memory_ids: tuple[str, ...]
+
+
 class HistoryEvent(_Value):
-    event: Literal["created", "repeated"]
+    event: Literal["created", "repeated", "restored"]
     at: Moment
     source: str | None = None
 
@@ -502,6 +572,8 @@ class Stats(_Value):
     sessions: int
     oldest: Moment | None = None
     newest: Moment | None = None
+    hidden: int = 0
+    """Forgotten here, and not erased before their days of grace are over."""
     pending: int = 0
     """Memories acknowledged but not yet indexed, in the whole store."""
 
@@ -520,6 +592,35 @@ class IndexHealth(_Value):
         return self.problem is None and self.rows == self.expected
 
 
+class Difference(_Value):
+    """One thing in which an index is not what the ledger says."""
+
+    index: Literal["vectors", "graph"]
+    id: str
+    problem: Literal["missing", "left over", "twice", "not as in the ledger"]
+
+
+class Comparison(_Value):
+    """The three stores compared row by row."""
+
+    memories: int
+    entities: int
+    mentions: int
+    relations: int
+    ledger_problems: tuple[str, ...] = ()
+    """What SQLite's own check found, and receipts whose chain is broken."""
+    receipts: int = 0
+    differences: tuple[Difference, ...] = ()
+    """The first 200."""
+    total: int = 0
+    """How many differences there are."""
+    repaired: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        return not self.total and not self.ledger_problems
+
+
 class Health(_Value):
     """What `doctor` shows: where things are, how large, which embedder, and whether the three stores
     agree."""
@@ -530,16 +631,33 @@ class Health(_Value):
     ledger_memories: int
     pending: int
     """Acknowledged, not yet indexed."""
+    pending_since: Moment | None = None
+    """Since when the oldest of it waits."""
+    hidden: int = 0
+    """Forgotten, and to be erased when their days of grace are over."""
     embedder: str
     indexes: tuple[IndexHealth, ...]
+    set_aside: tuple[str, ...] = ()
+    """Damaged indexes that were moved out of the way."""
+    warnings: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
         return self.pending == 0 and all(index.agrees for index in self.indexes)
 
 
-class Rebuilt(_Value):
-    """What a rebuild made anew from the ledger."""
+class Merged(_Value):
+    """What came from another ledger."""
+
+    added: int
+    known: int
+    """Memories that were here already."""
+    forgotten: int
+    """Memories that were left out because they were forgotten here."""
+
+
+class Rebuilding(_Value):
+    """What is being made anew from the ledger, in the background."""
 
     memories: int
     entities: int

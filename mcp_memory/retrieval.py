@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mcp_memory.config import SearchConfig
 from mcp_memory.models import Signal, SignalScore, name_key
-from mcp_memory.store.vectors import Candidate
+from mcp_memory.store.candidates import Candidate
 
 CANDIDATES = 100
 """Memories that each signal brings: ten times what is usually shown, so that fusion has something to choose

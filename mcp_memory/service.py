@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 import anyio
 
-from mcp_memory import store as stores
 from mcp_memory.config import Config
 from mcp_memory.embedding import Embedder, MemoryEmbedder, create_embedder
 from mcp_memory.errors import (
+    EmbedderChanged,
     EmbeddingError,
     EntityNotFound,
     IndexFailed,
+    InvalidInput,
     MemoryNotFound,
+    NothingHidden,
     PlanExpired,
     PlanNotFound,
     SessionNotFound,
+    shown,
 )
 from mcp_memory.extraction import find_entities
+from mcp_memory.folder import OwnerRecord
 from mcp_memory.models import (
     Added,
     AddRequest,
     AddResult,
+    Comparison,
     EntitiesRequest,
     EntitiesResult,
     Entity,
@@ -36,27 +42,31 @@ from mcp_memory.models import (
     ForgetRequest,
     ForgetResult,
     Health,
+    Hidden,
     Hit,
     Kind,
     Memory,
     MemoryDetail,
+    Merged,
     NewEntity,
     NewRelation,
-    Rebuilt,
+    Rebuilding,
+    Receipt,
     Scope,
     SearchRequest,
     SearchResult,
     SessionSummary,
     Stats,
+    Unforgotten,
     iso,
     name_key,
 )
 from mcp_memory.retrieval import CANDIDATES, Query, Signals, fuse, read_query
 from mcp_memory.store import Draft, Store
-from mcp_memory.store.ledger import entities, index_work, memories, plans
+from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
+from mcp_memory.store.ledger import backups, entities, forgetting, index_work, memories, plans, writes
 from mcp_memory.store.ledger.memories import Selection
 from mcp_memory.store.ledger.schema import new_id
-from mcp_memory.store.vectors import IDS_PER_FILTER, Candidate, Filter
 
 NEIGHBOURS = 2
 """Turns shown before and after a memory that is looked at whole."""
@@ -72,6 +82,9 @@ MENTIONS = 200
 """Memories up to which an entity named in a query tells which of them is meant; who is mentioned more often
 does not."""
 
+PATIENCE = 30.0
+"""Seconds a call waits for indexes that are being opened, before it does with what there is."""
+
 
 class Service:
     """The memory of one data folder."""
@@ -84,37 +97,57 @@ class Service:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: Config) -> AsyncGenerator[Service]:
-        """The memory in `config.data_dir`; while it is open no other process can open it. Raises
-        StoreError."""
+    async def open(
+        cls, config: Config, record: OwnerRecord | None = None, *, wait: float = 1.0
+    ) -> AsyncGenerator[Service]:
+        """The memory in `config.data_dir`; while it is open no other process can open it. `record` tells
+        others who holds it; a folder about to be freed is waited for `wait` seconds. Raises StoreError."""
         embedder = create_embedder(config.embedding)
         try:
-            async with Store.open(config, MemoryEmbedder(embedder)) as store:
+            async with Store.open(config, MemoryEmbedder(embedder), record, wait=wait) as store:
                 yield cls(config, store, embedder)
         finally:
             with anyio.CancelScope(shield=True):
                 await embedder.aclose()
 
-    async def add(self, scope: Scope, request: AddRequest, *, source: str | None = None) -> AddResult:
+    async def add(
+        self,
+        scope: Scope,
+        request: AddRequest,
+        *,
+        source: str | None = None,
+        write_id: str | None = None,
+        patience: float = PATIENCE,
+    ) -> AddResult:
         """Remember one statement or a conversation. `source` is the client, taken from its connection.
 
         When it answers, every word is on disk; `degraded` says if it is not yet searchable by every signal.
+        The same `write_id` again is stored once and answered again.
         """
         now = datetime.now(UTC)
         drafts = _drafts(scope, request, source, now, self._config.memory.session_ttl_days)
-        written, lag = await self._store.write(drafts)
+        if request.sources:
+            known = await self._ledger.read(memories.by_id, scope, request.sources)
+            if missing := [one for one in request.sources if one not in known]:
+                raise InvalidInput(
+                    "sources", f"no memory {shown(missing[0])} here; give ids of visible memories"
+                )
+        written, lag = await self._store.write(drafts, write_id=write_id, patience=patience)
         named = {entity.id: entity for one in written for entity in one.entities}
         return AddResult(
             memories=tuple(
                 Added(id=one.id, status="stored" if one.is_new else "duplicate") for one in written
             ),
             entities=tuple(named.values()),
-            degraded=() if lag is None else (f"stored, but not yet searchable: {lag}",),
+            degraded=() if lag is None else (f"stored, and so far found by its words only: {lag}",),
         )
 
-    async def search(self, scope: Scope, request: SearchRequest) -> SearchResult:
+    async def search(
+        self, scope: Scope, request: SearchRequest, *, patience: float = PATIENCE
+    ) -> SearchResult:
         """The memories that answer a query, best first. Raises EntityNotFound for an `entity` nobody
         mentions."""
+        await self._store.opened(patience)
         query = read_query(request.query)
         where = Filter(
             scope=scope,
@@ -156,16 +189,34 @@ class Service:
         )
         return EntitiesResult(entities=page, total=total)
 
-    async def forget(self, scope: Scope, request: ForgetRequest) -> ForgetResult:
+    async def forget(
+        self, scope: Scope, request: ForgetRequest, *, write_id: str | None = None
+    ) -> ForgetResult:
         """Forget by ids or by a plan at once; anything wider is answered with a plan and changes nothing.
 
-        Raises PlanNotFound, PlanExpired, EntityNotFound.
+        The same `write_id` again is answered again. Raises PlanNotFound, PlanExpired, EntityNotFound.
         """
-        if request.ids:
-            return await self._erase(scope, request.ids, all_sessions=False)
+        repeated = write_id is not None and await self._ledger.read(writes.find, write_id) is not None
+        if request.ids or repeated:
+            return await self._forget(scope, request.ids, write_id, all_sessions=False)
         if request.plan_id is not None:
-            return await self._carry_out(scope, request.plan_id)
-        return ForgetResult(plan=await self._plan(scope, request))
+            return await self._carry_out(scope, request.plan_id, write_id)
+        return ForgetResult(status="planned", plan=await self._plan(scope, request))
+
+    async def unforget(self, scope: Scope, receipt_id: str) -> Unforgotten:
+        """Bring back what is hidden and not yet erased. Raises NothingHidden."""
+        ids = await self._ledger.write(forgetting.undo, scope, receipt_id, datetime.now(UTC))
+        if not ids:
+            raise NothingHidden(receipt_id)
+        return Unforgotten(memory_ids=ids)
+
+    async def hidden(self, scope: Scope) -> tuple[Hidden, ...]:
+        """What can still be brought back, the next to be erased first."""
+        return await self._ledger.read(forgetting.hidden, scope)
+
+    async def receipts(self, limit: int = 20) -> tuple[Receipt, ...]:
+        """The latest erasures, newest first; they know no scope, for they hold nothing of anybody."""
+        return await self._ledger.read(forgetting.receipts, limit)
 
     async def get(self, scope: Scope, memory_id: str) -> MemoryDetail:
         """One memory whole. Raises MemoryNotFound."""
@@ -217,14 +268,35 @@ class Service:
         return await self._ledger.read(memories.stats, scope)
 
     async def health(self) -> Health:
-        """Whether the three stores agree; for whoever owns the data folder."""
+        """Where things are and how far the indexes are; for whoever owns the data folder, like all below."""
+        await self._store.opened(PATIENCE)
         return await self._store.health()
+
+    async def compare(self, *, repair: bool = False) -> Comparison:
+        """The three stores row by row; with `repair`, made to agree."""
+        return await self._store.compare(repair=repair)
+
+    async def rebuild(self) -> Rebuilding:
+        """Begin to make both indexes anew; `health().pending` tells how far it is."""
+        return await self._store.rebuild()
+
+    async def note_backup(self, path: str) -> None:
+        """Remember where a copy was written, which no forgetting reaches."""
+        await self._ledger.write(backups.note, path, datetime.now(UTC))
+
+    async def merge(self, ledger: Path) -> Merged:
+        """Add what another ledger holds and this one does not; what was forgotten here stays forgotten."""
+        return await self._store.merge(ledger)
+
+    async def caught_up(self, seconds: float) -> bool:
+        """Wait until all that is acknowledged is indexed; whether it is."""
+        return await self._store.caught_up(seconds)
 
     async def _mentioning(self, scope: Scope, entity: str | None) -> tuple[str, ...] | None:
         if entity is None:
             return None
         entity_id = await self._entity_id(scope, entity)
-        return await self._store.graph.mentioning(entity_id, IDS_PER_FILTER)
+        return await self._store.mentioning(entity_id, IDS_PER_FILTER)
 
     async def _entity_id(self, scope: Scope, entity: str) -> str:
         key = name_key(entity)
@@ -247,39 +319,36 @@ class Service:
         async def by_meaning() -> None:
             nonlocal dense
             try:
+                self._store.require_vectors()
                 (vector,) = await self._embedder.embed([query.text])
-                dense = await self._store.vectors.dense(vector, where, CANDIDATES)
-            except (EmbeddingError, IndexFailed) as error:
+                dense = await self._store.dense(vector, where, CANDIDATES)
+            except (EmbeddingError, IndexFailed, EmbedderChanged) as error:
                 degraded.append(f"without similarity in meaning: {error}")
 
         async def by_words() -> None:
             nonlocal text
             try:
-                text = await self._store.vectors.full_text(query.words, where, CANDIDATES)
-            except IndexFailed as error:
-                degraded.append(f"without full-text search: {error}")
+                text = await self._store.full_text(query.words, where, CANDIDATES)
+            except (IndexFailed, EmbedderChanged):
+                text = await self._store.words(query.words, where, CANDIDATES)
+                return
+            if waiting := await self._ledger.read(index_work.pending_count):
+                degraded.append(f"{waiting} memories are found by their words only until they are indexed")
+                late = await self._store.words(query.words, where, CANDIDATES, only_pending=True)
+                text = _joined(text, late)
 
         async def by_entities() -> None:
             nonlocal mentions
-            try:
-                known = await self._ledger.read(entities.resolve, where.scope, query.names)
-                entity_ids = sorted(set(known.values()))
-                if entity_ids:
-                    mentions = await self._store.graph.rare_mentions(entity_ids, MENTIONS)
-            except IndexFailed as error:
-                degraded.append(f"without the entity graph: {error}")
-
-        async def what_waits() -> None:
-            if waiting := await self._ledger.read(index_work.pending_count):
-                degraded.append(
-                    f"{waiting} memories are stored but not yet searchable; ask again in a moment"
-                )
+            known = await self._ledger.read(entities.resolve, where.scope, query.names)
+            if entity_ids := sorted(set(known.values())):
+                mentions, problem = await self._store.rare_mentions(entity_ids, MENTIONS)
+                if problem is not None:
+                    degraded.append(f"entities were looked up in the ledger: {problem}")
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(by_meaning)
             tasks.start_soon(by_words)
             tasks.start_soon(by_entities)
-            tasks.start_soon(what_waits)
         if where.ids is not None:
             confined = set(where.ids)
             mentions = tuple(pair for pair in mentions if pair[0] in confined)
@@ -288,7 +357,7 @@ class Service:
     async def _entity_detail(self, scope: Scope, entity_id: str) -> EntityDetail:
         ledger = self._ledger
         (entity,), _ = await ledger.read(entities.page, scope, ids=[entity_id], limit=1)
-        near = await self._store.graph.neighbours(entity_id, ENTITY_NEIGHBOURS)
+        near = await self._store.neighbours(entity_id, ENTITY_NEIGHBOURS)
         # The graph knows no scope: only neighbours that a visible memory mentions are shown.
         visible, _ = await ledger.read(entities.page, scope, ids=near, limit=len(near) or 1)
         by_id: dict[str, Entity] = {one.id: one for one in visible}
@@ -323,9 +392,10 @@ class Service:
     async def _about(self, scope: Scope, query: str, now: datetime) -> tuple[str, ...]:
         """Memories that have every word of a query, or say nearly the same in other words."""
         where = Filter(scope=scope, now=now)
+        await self._store.opened(PATIENCE)
         (vector,) = await self._embedder.embed([query])
-        worded = await self._store.vectors.full_text(query, where, IDS_PER_FILTER, every_word=True)
-        meant = await self._store.vectors.dense(vector, where, CANDIDATES)
+        worded = await self._store.full_text(query, where, IDS_PER_FILTER, every_word=True)
+        meant = await self._store.dense(vector, where, CANDIDATES)
         return tuple(
             dict.fromkeys(
                 candidate.memory_id
@@ -333,7 +403,7 @@ class Service:
             )
         )
 
-    async def _carry_out(self, scope: Scope, plan_id: str) -> ForgetResult:
+    async def _carry_out(self, scope: Scope, plan_id: str, write_id: str | None) -> ForgetResult:
         now = datetime.now(UTC)
         plan = await self._ledger.read(plans.find, scope, plan_id)
         if plan is None:
@@ -342,20 +412,41 @@ class Service:
         if now - made_at > self._plan_life:
             await self._ledger.write(plans.drop, before=now - self._plan_life)
             raise PlanExpired(plan_id, self._config.forget.plan_ttl_minutes)
-        result = await self._erase(scope, memory_ids, all_sessions=True)
+        result = await self._forget(scope, memory_ids, write_id, all_sessions=True)
         await self._ledger.write(plans.drop, before=now - self._plan_life, plan_id=plan_id)
         return result
 
-    async def _erase(self, scope: Scope, ids: Sequence[str], *, all_sessions: bool) -> ForgetResult:
-        removed, lag = await self._store.forget(scope, ids, all_sessions=all_sessions)
-        gone = set(removed.memory_ids)
+    async def _forget(
+        self, scope: Scope, ids: Sequence[str], write_id: str | None, *, all_sessions: bool
+    ) -> ForgetResult:
+        now = datetime.now(UTC)
+        due_at = now + timedelta(days=self._config.forget.grace_days)
+        hiding, receipt = await self._store.forget(
+            scope, ids, now=now, due_at=due_at, all_sessions=all_sessions, write_id=write_id
+        )
+        gone = {*hiding.memory_ids, *hiding.derived}
+        not_found = tuple(dict.fromkeys(one for one in ids if one not in gone))
+        if not hiding.id:
+            return ForgetResult(status="nothing", not_found=not_found)
+        removed = () if receipt is None else receipt.entity_ids
+        waits = receipt is None and due_at <= now
         return ForgetResult(
-            forgotten=tuple(dict.fromkeys(one for one in ids if one in gone)),
-            entities_removed=removed.entity_ids,
-            entities_left=removed.entities_left,
-            sessions=removed.sessions,
-            not_found=tuple(dict.fromkeys(one for one in ids if one not in gone)),
-            degraded=() if lag is None else (f"forgotten, but an index still has to follow: {lag}",),
+            status="hidden" if receipt is None else "erased",
+            receipt_id=hiding.id,
+            forgotten=tuple(dict.fromkeys(hiding.memory_ids)),
+            derived=hiding.derived,
+            not_found=not_found,
+            entities_removed=removed,
+            entities_left=tuple(one for one in hiding.entities_left if one not in removed),
+            kept=hiding.kept,
+            sessions=hiding.sessions,
+            erase_at=hiding.due_at if receipt is None else None,
+            verified=None if receipt is None else receipt.verified,
+            found=() if receipt is None else receipt.found,
+            backups=await self._ledger.read(backups.paths),
+            degraded=("out of sight, but not erased yet: a store refused, and it is tried again",)
+            if waits
+            else (),
         )
 
     @property
@@ -363,16 +454,10 @@ class Service:
         return timedelta(minutes=self._config.forget.plan_ttl_minutes)
 
 
-async def rebuild(config: Config, progress: Callable[[int, int], None]) -> Rebuilt:
-    """Make both indexes anew from the ledger with the configured embedder; `progress` gets (done, total).
-
-    Raises StoreError, also when the folder is in use, and EmbeddingError.
-    """
-    embedder = create_embedder(config.embedding)
-    try:
-        return await stores.rebuild(config, MemoryEmbedder(embedder), progress)
-    finally:
-        await embedder.aclose()
+def _joined(some: tuple[Candidate, ...], others: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Candidates of one signal from two places, each once, best first."""
+    best = {one.memory_id: one for one in sorted((*some, *others), key=lambda one: one.score)}
+    return tuple(sorted(best.values(), key=lambda one: -one.score))
 
 
 def _passes(memory: Memory, where: Filter) -> bool:
@@ -419,7 +504,7 @@ def _drafts(
         ]
     named = _named_by_caller([one for one, _ in said], request.entities, request.relations)
     return [
-        Draft(one, entities, relations, told_apart_by=_told_apart_by(one, said_at))
+        Draft(one, entities, relations, _told_apart_by(one, said_at), sources=request.sources)
         for (one, said_at), (entities, relations) in zip(said, named, strict=True)
     ]
 

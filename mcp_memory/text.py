@@ -13,9 +13,11 @@ from mcp_memory.models import (
     Entity,
     EntityDetail,
     ForgetResult,
+    Hidden,
     Hit,
     Memory,
     MemoryDetail,
+    Receipt,
     Relation,
     SearchResult,
     Stats,
@@ -128,12 +130,54 @@ def forgotten(result: ForgetResult) -> str:
         if plan.count > len(plan.examples):
             lines.append(f"… and {plan.count - len(plan.examples)} more.")
         return "\n".join(lines)
-    parts = [f"Forgotten: {_counted(result.forgotten)}." if result.forgotten else "Nothing was forgotten."]
+    return _joined(_forgotten_lines(result), result.degraded)
+
+
+def _forgotten_lines(result: ForgetResult) -> list[str]:
+    not_found = (
+        [f"Not found here: {_listed([one_line(one, 60) for one in result.not_found])}."]
+        if result.not_found
+        else []
+    )
+    if result.status == "nothing":
+        return [" ".join(["Nothing was forgotten.", *not_found])]
+    parts = [f"Forgotten: {_counted(result.forgotten)}."]
+    if result.derived:
+        parts.append(f"With them what was drawn from nothing else: {_counted(result.derived)}.")
     if result.entities_removed:
         parts.append(f"{len(result.entities_removed)} entities that nothing else mentions went with them.")
-    if result.not_found:
-        parts.append(f"Not found here: {_listed([one_line(one, 60) for one in result.not_found])}.")
-    return _joined([" ".join(parts)], result.degraded)
+    lines = [" ".join([*parts, *not_found])]
+    if result.erase_at is not None and not result.degraded:
+        lines.append(
+            f"Out of sight now, erased for good at {iso(result.erase_at)}; "
+            f"until then `mcp-memory unforget {result.receipt_id}` brings it back."
+        )
+    if result.verified:
+        lines.append(
+            f"Erased; every file was looked through, and nothing of it is left ({result.receipt_id})."
+        )
+    if result.found:
+        lines.append(f"ERASED, BUT SOMETHING IS LEFT: {'; '.join(map(one_line, result.found))}.")
+    if result.kept:
+        kept = [f"{one_line(one.name, 60)} ({', '.join(one.said_by)})" for one in result.kept]
+        lines.append(f"Still said by other memories: {_listed(kept)}.")
+    if result.backups:
+        lines.append(f"Backups may still hold it: {_listed([one_line(one) for one in result.backups])}.")
+    return lines
+
+
+def receipt(one: Receipt) -> str:
+    """`f_… 2026-11-21 12 memories, 3 entities: verified, 34 pieces looked for in 41 files`"""
+    verdict = "verified" if one.verified else f"NOT VERIFIED ({'; '.join(one.found)})"
+    return (
+        f"{one.id} {iso(one.erased_at)} {count(len(one.memory_ids))}, {len(one.entity_ids)} entities: "
+        f"{verdict}, "
+        f"{one.looked_for} pieces looked for in {one.files} files, seal {one.digest[:12]}"
+    )
+
+
+def hidden(one: Hidden) -> str:
+    return f"{one.id} forgotten {iso(one.made_at)}, erased {iso(one.due_at)}: {_counted(one.memory_ids)}"
 
 
 def detail(whole: MemoryDetail) -> str:
@@ -168,6 +212,8 @@ def stats(result: Stats) -> str:
     return (
         f"{count(result.memories)} ({kinds or 'none'}), {result.entities} entities, "
         f"{result.relations} relations, {result.sessions} sessions."
+        + (f" {count(result.hidden)} forgotten and not erased yet." if result.hidden else "")
+        + (f" {count(result.pending)} wait to be indexed." if result.pending else "")
     )
 
 

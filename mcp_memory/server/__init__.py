@@ -46,7 +46,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_memory import __version__
 from mcp_memory.config import Config
-from mcp_memory.errors import InvalidInput, McpMemoryError, NotFound, shown
+from mcp_memory.errors import InvalidInput, McpMemoryError, NotFound, log_crash, shown
 from mcp_memory.models import Scope
 from mcp_memory.prompting import PromptFile
 from mcp_memory.server import resources, uris
@@ -87,10 +87,15 @@ async def run_stdio(config: Config) -> None:
 
     @asynccontextmanager
     async def open_memory() -> AsyncGenerator[MemoryService]:
-        # Imported now and in a thread: two seconds of LanceDB and more, while the loop goes on answering.
-        service = await anyio.to_thread.run_sync(import_module, "mcp_memory.service")
-        async with service.Service.open(config) as memory:
-            yield memory
+        # Imported now and in a thread, while the loop goes on answering.
+        if config.in_process:
+            service = await anyio.to_thread.run_sync(import_module, "mcp_memory.service")
+            async with service.Service.open(config) as memory:
+                yield memory
+        else:
+            client = await anyio.to_thread.run_sync(import_module, "mcp_memory.client")
+            async with client.OwnerClient.open(config) as memory:
+                yield memory
 
     async with MemoryHandle.holding(open_memory) as handle:
         server = create_server(handle, config)
@@ -165,8 +170,8 @@ class _MemoryServer:
             result, changed = await tool.call(call, params.arguments or {})
         except McpMemoryError as error:
             return _refused(str(error))
-        except Exception:  # the outermost loop of a call: one that crashes must not end the server
-            logger.exception("%s crashed", params.name)
+        except Exception as error:  # noqa: BLE001 - the outermost loop of a call: one crash ends no server
+            log_crash(logger, params.name, error)
             return _refused(f"{params.name} failed inside the memory server; its log on stderr says why.")
         await self._announce(changed)
         return result

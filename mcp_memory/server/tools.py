@@ -130,11 +130,18 @@ class EntitiesAnswer(_Shown):
 
 
 class ForgetAnswer(_Shown):
-    status: Literal["planned", "forgotten"]
+    status: Literal["planned", "hidden", "erased", "nothing"]
     count: int
     plan_id: str | None = None
     ids: list[str]
+    derived: list[str] | None = None
     not_found: list[str] | None = None
+    kept: list[str] | None = None
+    receipt_id: str | None = None
+    erase_at: str | None = None
+    verified: bool | None = None
+    found: list[str] | None = None
+    backups: list[str] | None = None
     degraded: list[str] | None = None
 
 
@@ -294,14 +301,21 @@ async def _forget(call: Call, arguments: Forget) -> Answer:
         )
         return Answer(text.forgotten(result), planned)
     content = ForgetAnswer(
-        status="forgotten",
+        status=result.status,
         count=len(result.forgotten),
         ids=list(result.forgotten),
+        derived=list(result.derived) or None,
         not_found=list(result.not_found) or None,
+        kept=[one.id for one in result.kept] or None,
+        receipt_id=result.receipt_id,
+        erase_at=None if result.erase_at is None else iso(result.erase_at),
+        verified=result.verified,
+        found=list(result.found) or None,
+        backups=list(result.backups) or None,
         degraded=list(result.degraded) or None,
     )
     changed = (
-        *map(memory_uri, result.forgotten),
+        *map(memory_uri, (*result.forgotten, *result.derived)),
         *map(entity_uri, (*result.entities_removed, *result.entities_left)),
         *map(session_uri, result.sessions),
     )

@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
@@ -65,6 +65,12 @@ _RELATED = """
 _TOGETHER = """
     MATCH (a:Entity)<-[:MENTIONS]-(m:Memory)-[:MENTIONS]->(b:Entity) WHERE a.id = $id AND b.id <> a.id
     RETURN b.id, count(m) AS often ORDER BY often DESC, b.id LIMIT $limit"""
+_ALL_MEMORIES = "MATCH (m:Memory) RETURN m.id"
+_ALL_ENTITIES = "MATCH (e:Entity) RETURN e.id"
+_ALL_MENTIONS = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) RETURN m.id, e.id"
+_ALL_RELATIONS = """
+    MATCH (s:Entity)-[r:RELATES]->(o:Entity)
+    RETURN s.id, o.id, r.id, r.type, r.valid_from, r.valid_until, r.memory_id"""
 _COUNT_MEMORIES = "MATCH (m:Memory) RETURN count(m)"
 
 
@@ -73,10 +79,11 @@ class Graph:
 
     name: Final = "graph"
 
-    def __init__(self, path: Path, database: Any, connection: Any) -> None:
+    def __init__(self, path: Path, connect: Callable[[], tuple[Any, Any]]) -> None:
         self._path = path
-        self._database = database
-        self._connection = connection
+        self._connect = connect
+        self._database, self._connection = connect()
+        self._file = path.stat().st_ino
         self._limiter = anyio.CapacityLimiter(1)
 
     @classmethod
@@ -91,23 +98,35 @@ class Graph:
             raise ConfigError("graph", "engine", f"{engine} is not installed; run pip install {engine}")
         module: Any = importlib.import_module(engine)
         is_new = not path.exists()
-        with _translated(path):
+
+        def connect() -> tuple[Any, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
+            is_empty = not path.exists()
             database = module.Database(
                 str(path), buffer_pool_size=buffer_pool_mib << 20, max_db_size=MAX_DB_SIZE
             )
             connection = module.Connection(database, num_threads=1)
-            if is_new:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-        return cls(path, database, connection), is_new
+            for statement in _SCHEMA if is_empty else ():
+                connection.execute(statement)
+            return database, connection
+
+        with _translated(path):
+            return cls(path, connect), is_new
 
     async def close(self) -> None:
-        def close() -> None:
-            self._connection.close()
-            self._database.close()
+        await self._run(self._close)
 
-        await self._run(close)
+    def _close(self) -> None:
+        self._connection.close()
+        self._database.close()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file it has open is still the one at its place."""
+        try:
+            return self._path.stat().st_ino == self._file
+        except OSError:
+            return False
 
     async def add(self, rows: GraphRows) -> None:
         """Rows of memories that are not in the graph yet; entities may be."""
@@ -140,34 +159,43 @@ class Graph:
 
     async def load(self, rows: GraphRows) -> None:
         """Fill an empty graph: 10,000 entities and 20,000 relations in a tenth of a second."""
+        await self._run(partial(self._load, rows))
 
-        def load() -> None:
-            self._copy("Entity", pa.table({"id": pa.array(rows.entity_ids, pa.string())}))
-            self._copy("Memory", pa.table({"id": pa.array(rows.memory_ids, pa.string())}))
-            memory_ids, entity_ids = zip(*rows.mentions, strict=True) if rows.mentions else ((), ())
-            self._copy(
-                "MENTIONS",
-                pa.table(
-                    {"from": pa.array(memory_ids, pa.string()), "to": pa.array(entity_ids, pa.string())}
-                ),
-            )
-            columns = list(zip(*map(_bounded, rows.relations), strict=True)) or [()] * 7
-            self._copy(
-                "RELATES",
-                pa.table(
-                    {
-                        "from": pa.array(columns[0], pa.string()),
-                        "to": pa.array(columns[1], pa.string()),
-                        "id": pa.array(columns[2], pa.string()),
-                        "type": pa.array(columns[3], pa.int64()),
-                        "valid_from": pa.array(columns[4], pa.int64()),
-                        "valid_until": pa.array(columns[5], pa.int64()),
-                        "memory_id": pa.array(columns[6], pa.string()),
-                    }
-                ),
-            )
+    async def renew(self, rows: GraphRows) -> None:
+        """Throw the file away and make a new one of `rows`: nothing of what was deleted is left in it."""
 
-        await self._run(load)
+        def renew() -> None:
+            self._close()
+            remove(self._path)
+            self._database, self._connection = self._connect()
+            self._file = self._path.stat().st_ino
+            self._load(rows)
+
+        await self._run(renew)
+
+    def _load(self, rows: GraphRows) -> None:
+        self._copy("Entity", pa.table({"id": pa.array(rows.entity_ids, pa.string())}))
+        self._copy("Memory", pa.table({"id": pa.array(rows.memory_ids, pa.string())}))
+        memory_ids, entity_ids = zip(*rows.mentions, strict=True) if rows.mentions else ((), ())
+        self._copy(
+            "MENTIONS",
+            pa.table({"from": pa.array(memory_ids, pa.string()), "to": pa.array(entity_ids, pa.string())}),
+        )
+        columns = list(zip(*map(_bounded, rows.relations), strict=True)) or [()] * 7
+        self._copy(
+            "RELATES",
+            pa.table(
+                {
+                    "from": pa.array(columns[0], pa.string()),
+                    "to": pa.array(columns[1], pa.string()),
+                    "id": pa.array(columns[2], pa.string()),
+                    "type": pa.array(columns[3], pa.int64()),
+                    "valid_from": pa.array(columns[4], pa.int64()),
+                    "valid_until": pa.array(columns[5], pa.int64()),
+                    "memory_id": pa.array(columns[6], pa.string()),
+                }
+            ),
+        )
 
     async def mentioning(self, entity_id: str, limit: int) -> tuple[str, ...]:
         """Ids of memories that mention an entity."""
@@ -194,6 +222,23 @@ class Graph:
             return tuple(dict.fromkeys((*related, *together)))[:limit]
 
         return await self._run(neighbours)
+
+    async def topology(self) -> GraphRows:
+        """Everything in the graph, for comparing with the ledger."""
+
+        def topology() -> GraphRows:
+            return GraphRows(
+                tuple(row[0] for row in self._execute(_ALL_MEMORIES)),
+                tuple(row[0] for row in self._execute(_ALL_ENTITIES)),
+                tuple((row[0], row[1]) for row in self._execute(_ALL_MENTIONS)),
+                tuple(_unbounded(RelationRow(*row)) for row in self._execute(_ALL_RELATIONS)),
+            )
+
+        return await self._run(topology)
+
+    async def read_through(self) -> None:
+        """Raises IndexFailed when anything in it cannot be read."""
+        await self.topology()
 
     async def count(self) -> int:
         """Memories in the graph."""
@@ -236,7 +281,9 @@ class Graph:
         try:
             yield
         except BaseException:
-            self._execute("ROLLBACK")
+            # Some failures have ended the transaction by themselves.
+            with suppress(RuntimeError):
+                self._execute("ROLLBACK")
             raise
         self._execute("COMMIT")
 
@@ -258,6 +305,13 @@ def _bounded(row: RelationRow) -> RelationRow:
     return row._replace(
         valid_from=BEGINNING if row.valid_from is None else row.valid_from,
         valid_until=END if row.valid_until is None else row.valid_until,
+    )
+
+
+def _unbounded(row: RelationRow) -> RelationRow:
+    return row._replace(
+        valid_from=None if row.valid_from == BEGINNING else row.valid_from,
+        valid_until=None if row.valid_until == END else row.valid_until,
     )
 
 

@@ -6,14 +6,14 @@ Derived from the ledger; it may be deleted and is built anew. It remembers which
 # lancedb and pyarrow publish few types; what leaves this module is typed.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportMissingTypeStubs=false, reportUnknownParameterType=false, reportCallIssue=false
+# pyright: reportAttributeAccessIssue=false
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -22,13 +22,15 @@ import anyio
 import lancedb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from lancedb.expr import Expr, col, lit
 from lancedb.index import FTS, Bitmap, BTree
 from lancedb.query import FullTextOperator, MatchQuery
 from numpy.typing import NDArray
 
 from mcp_memory.errors import DiskFull, EmbedderChanged, IndexFailed
-from mcp_memory.models import Kind, Memory, Scope
+from mcp_memory.models import Memory, Scope
+from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
 
 TABLE = "memories"
 EMBEDDER_KEY = "mcp_memory.embedder"
@@ -37,6 +39,8 @@ KEEP_VERSIONS = timedelta(seconds=10)
 process."""
 NO_VERSIONS = timedelta(milliseconds=1)
 """None but the last, when nobody reads: a true zero means the same, with a warning to others who read."""
+COPY_ROWS = 20_000
+"""Rows copied at once, some 40 MB, when a table is written anew to erase from it."""
 ROWS_PER_WRITE = 10
 WAITING_SHARE = 10
 """Rows may wait to be indexed up to ten times the writes allowed, or a tenth of the table: a compaction
@@ -46,10 +50,6 @@ INDEX_CACHE_BYTES = 32 << 20
 METADATA_CACHE_BYTES = 8 << 20
 """LanceDB would keep gigabytes. With half of this a search over 10,000 memories took 33 ms, with this 28: one
 run each, on a noisy machine."""
-IDS_PER_FILTER = 10_000
-"""Ids in one filter expression; a search confined to more memories than that is confined to the latest of
-them."""
-
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When a memory expires that does not: a filter on a column without nulls is one comparison."""
 
@@ -67,29 +67,6 @@ FULL_TEXT = FTS(
     # Without positions the index is half the size and quicker to update; phrases are not searched for.
     with_position=False,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """What a candidate must fulfil, before it is ranked. `ids` confines it to these memories."""
-
-    scope: Scope
-    now: datetime
-    kinds: tuple[Kind, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-    ids: tuple[str, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A row that one signal found. `score` is that signal's own: a cosine, or a BM25 sum."""
-
-    memory_id: str
-    score: float
-    session_id: str | None
-    role: str | None
-    speaker: str | None
 
 
 class VectorTable:
@@ -110,6 +87,9 @@ class VectorTable:
         self._last_optimize = time.monotonic()
         self._has_old_versions = True
         self._rows_at_optimize = 0
+        self._turn = anyio.Lock()
+        self._readers = 0
+        self._no_readers = anyio.Event()
 
     @classmethod
     async def open(cls, folder: Path, *, embedder: str, dimension: int) -> tuple[VectorTable, bool]:
@@ -117,17 +97,14 @@ class VectorTable:
 
         Raises EmbedderChanged when its vectors are another embedder's, IndexFailed when it cannot be read.
         """
+        _finish_swap(folder)
         with _translated(folder):
-            session = lancedb.Session(
-                index_cache_size_bytes=INDEX_CACHE_BYTES, metadata_cache_size_bytes=METADATA_CACHE_BYTES
-            )
-            connection = await lancedb.connect_async(str(folder), session=session)
+            connection = await _connect(folder)
             if TABLE not in (await connection.list_tables()).tables:
                 table = await connection.create_table(TABLE, schema=_schema(dimension, embedder))
                 await table.set_unenforced_primary_key("id")
-                opened = cls(folder, connection, table, dimension)
-                await opened.create_indexes()
-                return opened, True
+                await _create_indexes(table)
+                return cls(folder, connection, table, dimension), True
             table = await connection.open_table(TABLE)
             metadata = (await table.schema()).metadata or {}
         stored = metadata.get(EMBEDDER_KEY.encode(), b"an unknown embedder").decode()
@@ -138,6 +115,11 @@ class VectorTable:
     def close(self) -> None:
         self._table.close()
         self._connection.close()
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its files are still where they were."""
+        return (self._folder / f"{TABLE}.lance" / "_versions").is_dir()
 
     async def add(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> None:
         """Rows for memories that are not in the table yet. `vectors` has shape `(len(memories),
@@ -163,10 +145,93 @@ class VectorTable:
             self._writes_since_optimize += 1
             self._rows_waiting += len(ids)
 
+    async def erase(self, ids: Iterable[str]) -> list[bytes]:
+        """Leave no trace of these rows: all others are copied to a new table, and this one is deleted.
+
+        Answers a piece of each erased vector, for a look whether one is left. Deleting rows alone would leave
+        them in old versions, in fragments and in indexes. Nothing may be written meanwhile; searches wait
+        only while the folders change places.
+        """
+        gone = pa.array(sorted(ids), pa.string())
+        new, old = _neighbour(self._folder, "new"), _neighbour(self._folder, "old")
+        remove(new)
+        pieces: list[bytes] = []
+        async with self._rewriting:
+            with _translated(self._folder):
+                connection = await _connect(new)
+                # The schema brings its primary key and its embedder along.
+                table = await connection.create_table(TABLE, schema=await self._table.schema())
+                async for kept, erased in self._split(gone):
+                    pieces += [_piece(vector) for vector in erased["vector"].to_numpy(zero_copy_only=False)]
+                    if kept.num_rows:
+                        await table.add(kept)
+                await _create_indexes(table)
+                table.close()
+                connection.close()
+            async with self._alone():
+                with _translated(self._folder):
+                    self.close()
+                    self._folder.rename(old)
+                    new.rename(self._folder)
+                    remove(old)
+                    self._connection = await _connect(self._folder)
+                    self._table = await self._connection.open_table(TABLE)
+            self._writes_since_optimize = self._rows_waiting = 0
+            self._has_old_versions = True
+            self._last_optimize = time.monotonic()
+        return pieces
+
+    async def _split(self, gone: pa.Array) -> AsyncIterator[tuple[pa.Table, pa.Table]]:
+        """The table in large pieces, each as what stays and what goes."""
+        waiting: list[pa.RecordBatch] = []
+        rows = 0
+        async for batch in await self._table.query().to_batches():
+            waiting.append(batch)
+            rows += batch.num_rows
+            if rows >= COPY_ROWS:
+                yield _parted(waiting, gone)
+                waiting, rows = [], 0
+        if rows:
+            yield _parted(waiting, gone)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncGenerator[Any]:
+        async with self._turn:
+            self._readers += 1
+        try:
+            with _translated(self._folder):
+                yield self._table
+        finally:
+            self._readers -= 1
+            if self._readers == 0:
+                self._no_readers.set()
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[None]:
+        async with self._turn:
+            while self._readers:
+                self._no_readers = anyio.Event()
+                await self._no_readers.wait()
+            yield
+
+    async def rows(self) -> AsyncIterator[tuple[str, str, str]]:
+        """(id, owner, full text) of every row, for comparing with the ledger."""
+        async with self._reading() as table:
+            async for batch in await table.query().select(["id", "owner", "text"]).to_batches():
+                for row in zip(*(batch[name].to_pylist() for name in ("id", "owner", "text")), strict=True):
+                    yield row
+
+    async def read_through(self) -> None:
+        """Raises IndexFailed when a row or an index cannot be read."""
+        async with self._reading() as table:
+            async for _ in await table.query().to_batches():
+                pass
+            await table.query().nearest_to_text(MatchQuery("a", "text")).limit(1).to_arrow()
+
     async def dense(self, vector: NDArray[np.float32], where: Filter, limit: int) -> tuple[Candidate, ...]:
         """The nearest in meaning; score is the cosine, from −1 to 1."""
-        with _translated(self._folder):
-            query = self._table.query().nearest_to(vector).distance_type("dot").where(_expression(where))
+        async with self._reading() as table:
+            query = table.query().nearest_to(vector).distance_type("dot").where(_expression(where))
             found = await query.select([*_CANDIDATE_COLUMNS, "_distance"]).limit(limit).to_arrow()
         # LanceDB's dot distance is 1 − dot, and the vectors are normalised.
         return _candidates(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
@@ -178,14 +243,14 @@ class VectorTable:
         # A quotation mark would begin a phrase, and an unclosed one finds nothing.
         text = words.replace('"', " ")
         match = MatchQuery(text, "text", operator=FullTextOperator.AND if every_word else FullTextOperator.OR)
-        with _translated(self._folder):
-            query = self._table.query().nearest_to_text(match).where(_expression(where))
+        async with self._reading() as table:
+            query = table.query().nearest_to_text(match).where(_expression(where))
             found = await query.select([*_CANDIDATE_COLUMNS, "_score"]).limit(limit).to_arrow()
         return _candidates(found, found["_score"].to_pylist())
 
     async def count(self) -> int:
-        with _translated(self._folder):
-            return int(await self._table.count_rows())
+        async with self._reading() as table:
+            return int(await table.count_rows())
 
     @property
     def bytes(self) -> int:
@@ -214,14 +279,6 @@ class VectorTable:
             self._rows_waiting -= rows
             self._has_old_versions = writes > 0 and keep_versions > NO_VERSIONS
             self._last_optimize = time.monotonic()
-
-    async def create_indexes(self) -> None:
-        with _translated(self._folder):
-            await self._table.create_index("text", config=FULL_TEXT)
-            for column in ("owner", "kind"):
-                await self._table.create_index(column, config=Bitmap())
-            for column in ("id", "observed_at", "expires_at"):
-                await self._table.create_index(column, config=BTree())
 
     def _rows(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> pa.Table:
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
@@ -256,12 +313,55 @@ def worded(memory: Memory) -> str:
 
 
 def remove(folder: Path) -> None:
-    """Delete a table that is closed; the ledger has everything that was in it."""
+    """Delete a table that is closed; the ledger has everything that was in it. What is left of it shows in
+    the look that follows a forgetting."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _neighbour(folder: Path, suffix: str) -> Path:
+    return folder.with_name(f"{folder.name}.{suffix}")
+
+
+def _finish_swap(folder: Path) -> None:
+    """Tidy up after a process that died while it replaced a table: the new one was whole before the old one
+    moved."""
+    new, old = _neighbour(folder, "new"), _neighbour(folder, "old")
+    if old.exists() and new.exists() and not folder.exists():
+        new.rename(folder)
+    remove(old)
+    remove(new)
+
+
+async def _connect(folder: Path) -> Any:
+    session = lancedb.Session(
+        index_cache_size_bytes=INDEX_CACHE_BYTES, metadata_cache_size_bytes=METADATA_CACHE_BYTES
+    )
+    return await lancedb.connect_async(str(folder), session=session)
+
+
+async def _create_indexes(table: Any) -> None:
+    await table.create_index("text", config=FULL_TEXT)
+    for column in ("owner", "kind"):
+        await table.create_index(column, config=Bitmap())
+    for column in ("id", "observed_at", "expires_at"):
+        await table.create_index(column, config=BTree())
+
+
+def _parted(batches: Sequence[pa.RecordBatch], gone: pa.Array) -> tuple[pa.Table, pa.Table]:
+    table = pa.Table.from_batches(batches)
+    goes = pc.is_in(table["id"], value_set=gone)
+    return table.filter(pc.invert(goes)), table.filter(goes)
+
+
+def _piece(vector: Any) -> bytes:
+    """Eight numbers of a vector, as they stand in a file."""
+    return np.asarray(vector, np.float32)[:8].tobytes()
 
 
 _CANDIDATE_COLUMNS = ["id", "session_id", "role", "speaker"]
 _MOMENT = pa.timestamp("us", "UTC")
+_PLAIN = {"lance-encoding:compression": "none"}
+"""Uncompressed, so that looking for forgotten bytes in the files proves something."""
 
 
 def _schema(dimension: int, embedder: str) -> pa.Schema:
@@ -276,13 +376,12 @@ def _schema(dimension: int, embedder: str) -> pa.Schema:
             pa.field("kind", pa.string(), nullable=False),
             pa.field("state", pa.string(), nullable=False),
             pa.field("role", pa.string()),
-            pa.field("speaker", pa.string()),
+            pa.field("speaker", pa.string(), metadata=_PLAIN),
             pa.field("observed_at", _MOMENT, nullable=False),
             pa.field("valid_from", _MOMENT),
             pa.field("valid_until", _MOMENT),
             pa.field("expires_at", _MOMENT, nullable=False),
-            # Uncompressed, so that looking for forgotten bytes in the files proves something.
-            pa.field("text", pa.string(), nullable=False, metadata={"lance-encoding:compression": "none"}),
+            pa.field("text", pa.string(), nullable=False, metadata=_PLAIN),
             pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
         ],
         metadata={EMBEDDER_KEY: embedder},

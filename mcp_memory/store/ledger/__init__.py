@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,13 +20,18 @@ import sqlalchemy.event
 import sqlalchemy.exc
 
 from mcp_memory.errors import DataFolderUnusable, DiskFull, LedgerDamaged, LedgerTooNew, StoreError
-from mcp_memory.store.ledger.schema import MIGRATIONS
+from mcp_memory.store.ledger import schema
 
 _Asked = ParamSpec("_Asked")
 _Result = TypeVar("_Result")
 
 READERS = 4
 """Threads that read at once; SQLite in WAL mode lets them beside the one writer."""
+
+CHECKPOINT_TRIES = 3
+"""Each waits up to five seconds for readers to finish."""
+PAGES = 1_000
+"""Pages, of 4 KiB, copied between two reports of progress."""
 
 
 class Ledger:
@@ -34,7 +40,11 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._engine = sa.create_engine(
-            sa.URL.create("sqlite", database=str(path)), pool_size=READERS + 1, max_overflow=0
+            sa.URL.create("sqlite", database=str(path)),
+            pool_size=READERS + 1,
+            max_overflow=0,
+            # What is bound in a statement is what is remembered: it stays out of every error.
+            hide_parameters=True,
         )
         sqlalchemy.event.listen(self._engine, "connect", _prepare_connection)
         self._writer = anyio.CapacityLimiter(1)
@@ -87,13 +97,73 @@ class Ledger:
 
         return await anyio.to_thread.run_sync(run, limiter=self._readers)
 
+    async def checkpoint(self) -> bool:
+        """Move the write-ahead log into the ledger and empty it; whether no reader kept it from that."""
+
+        def checkpoint() -> bool:
+            for _ in range(CHECKPOINT_TRIES):
+                with self._translated(), self._engine.connect() as connection:
+                    busy, _, _ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+                if not busy:
+                    return True
+            return False
+
+        return await anyio.to_thread.run_sync(checkpoint, limiter=self._writer)
+
+    async def vacuum(self) -> None:
+        """Write the whole file anew, without anything that was deleted."""
+
+        def vacuum() -> None:
+            with self._translated(), self._engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+
+        await anyio.to_thread.run_sync(vacuum, limiter=self._writer)
+
+    async def snapshot(self, target: Path, progress: Callable[[int, int], None]) -> None:
+        """A copy of one consistent state, made beside whoever writes; `progress` gets (pages, of all)."""
+
+        def report(_: int, left: int, total: int) -> None:
+            progress(total - left, total)
+
+        def copy() -> None:
+            with self._translated(), self._engine.connect() as connection:
+                driver: Any = connection.connection.driver_connection
+                into = sqlite3.connect(target)
+                try:
+                    # An open transaction keeps this state for all steps of the copy.
+                    driver.execute("BEGIN")
+                    driver.execute("SELECT 1 FROM memory LIMIT 1").fetchall()
+                    driver.backup(into, pages=PAGES, progress=report)
+                    driver.execute("ROLLBACK")
+                finally:
+                    into.close()
+
+        await anyio.to_thread.run_sync(copy, limiter=self._readers)
+
+    async def problems(self) -> tuple[str, ...]:
+        """What SQLite finds wrong with the file, page by page and reference by reference."""
+
+        def check(connection: sa.Connection) -> tuple[str, ...]:
+            said = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
+            loose = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+            return (
+                *(one for one in said if one != "ok"),
+                *(f"a row of {row[0]} points to a row of {row[2]} that is not there" for row in loose[:20]),
+            )
+
+        return await self.read(check)
+
     def _migrate(self, connection: sa.Connection) -> None:
         version = _schema_version(connection)
-        if version > len(MIGRATIONS):
-            raise LedgerTooNew(self._path, version, len(MIGRATIONS))
-        for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
-            migration(connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+        if version > schema.VERSION:
+            raise LedgerTooNew(self._path, version, schema.VERSION)
+        if version == 0:
+            schema.create(connection)
+        else:
+            for migration in schema.MIGRATIONS[version - 1 :]:
+                migration(connection)
+        if version != schema.VERSION:
+            connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
 
     @contextmanager
     def _translated(self) -> Generator[None]:
@@ -122,6 +192,8 @@ def _prepare_connection(connection: Any, _record: object) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     # Overwrites what is deleted with zeros instead of leaving it on free pages.
     cursor.execute("PRAGMA secure_delete = ON")
+    # A sort or a VACUUM would put what is remembered into a file elsewhere.
+    cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.execute("PRAGMA busy_timeout = 5000")
     cursor.close()
 

@@ -47,6 +47,7 @@ def join(
     for entity in named:
         ref = _entity_for(connection, domain, entity, now)
         refs[ref.id] = ref
+        _spell(connection, domain, entity, ref.id, memory.id)
         for alias in (entity.name, *entity.aliases):
             ids.setdefault(name_key(alias), ref.id)
         inserted = connection.execute(
@@ -280,14 +281,109 @@ def relations(
     )
 
 
+def mentioning(
+    connection: sa.Connection, entity_ids: Sequence[str], limit: int
+) -> tuple[tuple[str, str], ...]:
+    """(memory id, entity id) of memories that mention one of these: what else the graph answers."""
+    query = (
+        sa.select(schema.mention.c.memory_id, schema.mention.c.entity_id)
+        .where(schema.mention.c.entity_id.in_(entity_ids))
+        .order_by(schema.mention.c.memory_id, schema.mention.c.entity_id)
+        .limit(limit)
+    )
+    return tuple((row[0], row[1]) for row in connection.execute(query))
+
+
+def rare_mentions(
+    connection: sa.Connection, entity_ids: Sequence[str], at_most: int
+) -> tuple[tuple[str, str], ...]:
+    """The same, for those of the entities that at most so many memories mention."""
+    counted = (
+        sa.select(schema.mention.c.entity_id)
+        .where(schema.mention.c.entity_id.in_(entity_ids))
+        .group_by(schema.mention.c.entity_id)
+        .having(sa.func.count() <= at_most)
+    )
+    rare = list(connection.execute(counted).scalars())
+    return mentioning(connection, rare, at_most * len(rare)) if rare else ()
+
+
+def neighbours(connection: sa.Connection, entity_id: str, limit: int) -> tuple[str, ...]:
+    """Entities one step away: joined by a relation first, then those mentioned together most often."""
+    forth = sa.select(schema.relation.c.object_id).where(schema.relation.c.subject_id == entity_id)
+    back = sa.select(schema.relation.c.subject_id).where(schema.relation.c.object_id == entity_id)
+    related = sorted(connection.execute(forth.union(back)).scalars())
+    here, other = schema.mention.alias(), schema.mention.alias()
+    together = (
+        sa.select(other.c.entity_id)
+        .join(here, here.c.memory_id == other.c.memory_id)
+        .where(here.c.entity_id == entity_id, other.c.entity_id != entity_id)
+        .group_by(other.c.entity_id)
+        .order_by(sa.func.count().desc(), other.c.entity_id)
+        .limit(limit)
+    )
+    return tuple(dict.fromkeys((*related, *connection.execute(together).scalars())))[:limit]
+
+
 def drop_unmentioned(connection: sa.Connection, entity_ids: Iterable[str]) -> tuple[str, ...]:
-    """Delete those of the entities that no memory mentions any more, and answer their ids."""
+    """Delete those of the entities that no memory mentions any more, and answer their ids; take from the
+    others the names that no memory calls them."""
     orphans: list[str] = []
     for some in chunks(sorted(entity_ids)):
         alone = sa.select(schema.entity.c.id).where(
             schema.entity.c.id.in_(some), ~sa.exists().where(schema.mention.c.entity_id == schema.entity.c.id)
         )
-        orphans.extend(connection.execute(alone).scalars())
-    for some in chunks(orphans):
-        connection.execute(sa.delete(schema.entity).where(schema.entity.c.id.in_(some)))
+        here = list(connection.execute(alone).scalars())
+        connection.execute(sa.delete(schema.entity).where(schema.entity.c.id.in_(here)))
+        for entity_id in sorted(set(some).difference(here)):
+            _respell(connection, entity_id)
+        orphans.extend(here)
     return tuple(orphans)
+
+
+def _spell(connection: sa.Connection, domain: str, entity: NewEntity, entity_id: str, memory_id: str) -> None:
+    """Note that this memory calls the entity so."""
+    for name in (entity.name, *entity.aliases):
+        known = sa.select(
+            sa.literal(domain), schema.alias.c.key, sa.literal(memory_id), sa.literal(name)
+        ).where(
+            schema.alias.c.domain == domain,
+            schema.alias.c.key == name_key(name),
+            schema.alias.c.entity_id == entity_id,
+        )
+        connection.execute(
+            insert(schema.spelling)
+            .from_select(["domain", "key", "memory_id", "name"], known)
+            .on_conflict_do_nothing()
+        )
+
+
+def _respell(connection: sa.Connection, entity_id: str) -> None:
+    """Keep of an entity's names those that a memory uses, as it spells them."""
+    used = (
+        sa.select(schema.alias.c.domain, schema.alias.c.key, schema.alias.c.alias, schema.spelling.c.name)
+        .outerjoin(
+            schema.spelling,
+            (schema.spelling.c.domain == schema.alias.c.domain)
+            & (schema.spelling.c.key == schema.alias.c.key),
+        )
+        .where(schema.alias.c.entity_id == entity_id)
+    )
+    spellings: dict[tuple[str, str], list[str]] = {}
+    shown: dict[tuple[str, str], str] = {}
+    for domain, key, alias, name in connection.execute(used):
+        shown[domain, key] = alias
+        spellings.setdefault((domain, key), []).extend([name] if name is not None else [])
+    for (domain, key), names in spellings.items():
+        this = (schema.alias.c.domain == domain) & (schema.alias.c.key == key)
+        if not names:
+            connection.execute(sa.delete(schema.alias).where(this))
+        elif shown[domain, key] not in names:
+            connection.execute(sa.update(schema.alias).where(this).values(alias=names[0]))
+    left = sorted(names for names in spellings.values() if names)
+    this_entity = schema.entity.c.id == entity_id
+    name = connection.execute(sa.select(schema.entity.c.name).where(this_entity)).scalar_one()
+    if left and not any(name in names for names in left):
+        same = [names for (_, key), names in spellings.items() if key == name_key(name) and names]
+        most_used = max(same or left, key=len)
+        connection.execute(sa.update(schema.entity).where(this_entity).values(name=most_used[0]))

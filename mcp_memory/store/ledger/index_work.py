@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 import sqlalchemy as sa
@@ -46,6 +46,13 @@ class GraphRows:
     relations: tuple[RelationRow, ...]
 
 
+def enqueue_missing(connection: sa.Connection, present: frozenset[str]) -> int:
+    """Make pending what an index lacks; answers how many."""
+    missing = sorted(memory_ids(connection) - present)
+    enqueue(connection, missing, "index", datetime.now(UTC))
+    return len(missing)
+
+
 def enqueue(
     connection: sa.Connection, ids: Sequence[str], work: Literal["index", "erase"], since: datetime
 ) -> None:
@@ -72,6 +79,20 @@ def pending_count(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.count()).select_from(schema.pending)).scalar_one()
 
 
+def pending_since(connection: sa.Connection) -> datetime | None:
+    """Since when the oldest waits."""
+    return connection.execute(sa.select(sa.func.min(schema.pending.c.since))).scalar_one()
+
+
+def pending_ids(connection: sa.Connection) -> frozenset[str]:
+    return frozenset(connection.execute(sa.select(schema.pending.c.memory_id)).scalars())
+
+
+def memory_ids(connection: sa.Connection) -> frozenset[str]:
+    """Every memory there is."""
+    return frozenset(connection.execute(sa.select(schema.memory.c.id)).scalars())
+
+
 def mark_done(connection: sa.Connection, memory_ids: Sequence[str]) -> None:
     """Work that the indexes have on disk."""
     for some in chunks(memory_ids):
@@ -86,7 +107,7 @@ def enqueue_all(connection: sa.Connection) -> int:
 
 
 def every_memory(connection: sa.Connection, after_seq: int, limit: int) -> tuple[tuple[int, Memory], ...]:
-    """A page of the whole ledger with sequence numbers, for rebuilding."""
+    """A page of the whole ledger with sequence numbers."""
     query = (
         sa.select(schema.memory.c.seq, *COLUMNS)
         .where(schema.memory.c.seq > after_seq)
@@ -105,7 +126,7 @@ def to_index(connection: sa.Connection, ids: Sequence[str]) -> tuple[Memory, ...
 
 
 def graph_rows(connection: sa.Connection, ids: Sequence[str] | None = None) -> GraphRows:
-    """The topology of `ids`, or of everything."""
+    """The topology of `ids`, or of everything that does not wait to be indexed."""
     memory_ids: list[str] = []
     mentions: list[tuple[str, str]] = []
     relations: list[RelationRow] = []
@@ -121,10 +142,16 @@ def graph_rows(connection: sa.Connection, ids: Sequence[str] | None = None) -> G
             sa.type_coerce(schema.relation.c.valid_until, sa.BigInteger),
             schema.relation.c.memory_id,
         )
-        if some is not None:
-            of_memories = of_memories.where(schema.memory.c.id.in_(some))
-            of_mentions = of_mentions.where(schema.mention.c.memory_id.in_(some))
-            of_relations = of_relations.where(schema.relation.c.memory_id.in_(some))
+        chosen = (
+            sa.select(schema.memory.c.id).where(
+                schema.memory.c.id.not_in(sa.select(schema.pending.c.memory_id))
+            )
+            if some is None
+            else some
+        )
+        of_memories = of_memories.where(schema.memory.c.id.in_(chosen))
+        of_mentions = of_mentions.where(schema.mention.c.memory_id.in_(chosen))
+        of_relations = of_relations.where(schema.relation.c.memory_id.in_(chosen))
         memory_ids.extend(connection.execute(of_memories).scalars())
         mentions.extend((row[0], row[1]) for row in connection.execute(of_mentions))
         relations.extend(RelationRow(*row) for row in connection.execute(of_relations))

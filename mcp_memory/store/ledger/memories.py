@@ -22,7 +22,7 @@ from mcp_memory.models import (
     SessionSummary,
     Stats,
 )
-from mcp_memory.store.ledger import entities, index_work, schema
+from mcp_memory.store.ledger import entities, index_work, schema, writes
 from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of, visible
 from mcp_memory.store.ledger.schema import chunks
 
@@ -38,6 +38,11 @@ class Draft:
     told_apart_by: str = ""
     """What beside owner, kind, speaker and text makes it another memory: a turn's session and time, for
     one."""
+    sources: tuple[str, ...] = ()
+    """Ids of the memories it was drawn from."""
+    fingerprint: str = ""
+    """Of a memory that comes from another ledger, with `history`; else it is computed here."""
+    history: tuple[HistoryEvent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,55 +66,84 @@ class Selection:
     """Session-level memories of every session of the user, not only those visible from the scope's own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """What a forget deleted, and what it touched: `entities_left` are still mentioned elsewhere."""
+def write(
+    connection: sa.Connection, drafts: Sequence[Draft], write_id: str | None = None
+) -> tuple[Written, ...]:
+    """Store all drafts, or none. An exact duplicate becomes an event in the history of the one we have.
 
-    memory_ids: tuple[str, ...]
-    entity_ids: tuple[str, ...]
-    entities_left: tuple[str, ...]
-    sessions: tuple[str, ...]
+    A write that was acknowledged before under this `write_id` is not repeated: it is answered again.
+    """
+    if write_id is not None and (outcome := writes.find(connection, write_id)) is not None:
+        return _answered_again(connection, outcome)
+    written = tuple(_write_draft(connection, draft) for draft in drafts)
+    if write_id is not None:
+        marks = (f"{one.id}{'+' if one.is_new else '='}" for one in written)
+        writes.save(connection, write_id, " ".join(marks), datetime.now(UTC))
+    return written
 
 
-def write(connection: sa.Connection, drafts: Sequence[Draft]) -> tuple[Written, ...]:
-    """Store all drafts, or none. An exact duplicate becomes an event in the history of the one we have."""
-    return tuple(_write_draft(connection, draft) for draft in drafts)
+def _answered_again(connection: sa.Connection, outcome: str) -> tuple[Written, ...]:
+    return tuple(
+        Written(mark[:-1], mark.endswith("+"), entities.mentioned_by(connection, mark[:-1]))
+        for mark in outcome.split()
+    )
 
 
 def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     memory = draft.memory
     owner = owner_of(memory)
-    mark = fingerprint(draft)
+    mark = draft.fingerprint or fingerprint(draft)
     existing = connection.execute(
-        sa.select(schema.memory.c.id, schema.memory.c.expires_at).where(
+        sa.select(schema.memory.c.id, schema.memory.c.expires_at, schema.memory.c.forgetting_id).where(
             schema.memory.c.owner == owner, schema.memory.c.fingerprint == mark
         )
     ).first()
     memory_id = memory.id if existing is None else cast(str, existing.id)
+    revived = existing is not None and (existing.expires_at, existing.forgetting_id) != (None, None)
     if existing is None:
         values = memory.model_dump(mode="python")
         connection.execute(insert(schema.memory).values(**values, owner=owner, fingerprint=mark))
-    elif existing.expires_at is not None:
-        # Said again, a short-term memory lives on: it is the words that expired, not their repetition.
+    elif revived:
+        # Said again, it lives on: it is the words that expired or were forgotten, not their repetition.
         connection.execute(
             sa.update(schema.memory)
             .where(schema.memory.c.id == memory_id)
-            .values(expires_at=memory.expires_at)
+            .values(expires_at=memory.expires_at, forgetting_id=None)
         )
-    connection.execute(
-        insert(schema.history).values(
-            memory_id=memory_id,
-            event="created" if existing is None else "repeated",
-            at=memory.recorded_at,
-            source=memory.source,
-        )
+    events = draft.history or (
+        HistoryEvent(
+            event="created" if existing is None else "repeated", at=memory.recorded_at, source=memory.source
+        ),
     )
+    connection.execute(
+        insert(schema.history),
+        [{"memory_id": memory_id, **event.model_dump(mode="python")} for event in events],
+    )
+    drawn = _draw(connection, memory_id, draft.sources)
     named, joined = entities.join(
         connection, memory.model_copy(update={"id": memory_id}), draft.entities, draft.relations
     )
-    if existing is None or joined or existing.expires_at is not None:
+    if existing is None or joined or drawn or revived:
         index_work.enqueue(connection, [memory_id], "index", memory.recorded_at)
     return Written(memory_id, existing is None, named)
+
+
+def _draw(connection: sa.Connection, memory_id: str, sources: Sequence[str]) -> bool:
+    """Note what a memory was drawn from; answers whether that was new."""
+    new = False
+    for source_id in sources:
+        inserted = connection.execute(
+            insert(schema.source)
+            .from_select(
+                ["memory_id", "source_id"],
+                sa.select(sa.literal(memory_id), schema.memory.c.id).where(
+                    schema.memory.c.id == source_id, schema.memory.c.id != memory_id
+                ),
+            )
+            .on_conflict_do_nothing()
+        )
+        new |= inserted.rowcount > 0
+    return new
 
 
 def fingerprint(draft: Draft) -> str:
@@ -256,33 +290,6 @@ def select(connection: sa.Connection, scope: Scope, selection: Selection) -> tup
     return tuple(memory for memory in chosen if memory.id in wanted)
 
 
-def forget(
-    connection: sa.Connection, scope: Scope, ids: Sequence[str], *, all_sessions: bool = False
-) -> Removed:
-    """Delete those of `ids` that are visible in `scope`, and the entities that nothing mentions any more."""
-    removed: list[str] = []
-    sessions: set[str] = set()
-    mentioned: set[str] = set()
-    for some in chunks(ids):
-        query = sa.select(schema.memory.c.id, schema.memory.c.session_id).where(
-            schema.memory.c.id.in_(some), visible(scope, all_sessions=all_sessions)
-        )
-        here: list[str] = []
-        for memory_id, session_id in connection.execute(query):
-            here.append(memory_id)
-            sessions.update([session_id] if session_id is not None else [])
-        named = sa.select(schema.mention.c.entity_id).where(schema.mention.c.memory_id.in_(here))
-        mentioned.update(connection.execute(named).scalars())
-        connection.execute(sa.delete(schema.memory).where(schema.memory.c.id.in_(here)))
-        removed.extend(here)
-    orphans = entities.drop_unmentioned(connection, mentioned)
-    unused = ~sa.exists().where(schema.relation.c.predicate == schema.predicate.c.code)
-    connection.execute(sa.delete(schema.predicate).where(unused))
-    index_work.enqueue(connection, [*removed, *orphans], "erase", datetime.now(UTC))
-    left = tuple(sorted(mentioned.difference(orphans)))
-    return Removed(tuple(removed), orphans, left, tuple(sorted(sessions)))
-
-
 def stats(connection: sa.Connection, scope: Scope) -> Stats:
     """How much is visible in a scope."""
     mine = sa.select(schema.memory).where(visible(scope)).subquery()
@@ -311,5 +318,10 @@ def stats(connection: sa.Connection, scope: Scope) -> Stats:
         sessions=sessions,
         oldest=oldest,
         newest=newest,
+        hidden=connection.execute(
+            sa.select(sa.func.count())
+            .select_from(schema.memory)
+            .where(schema.memory.c.owner.in_(scope.owners), schema.memory.c.forgetting_id.is_not(None))
+        ).scalar_one(),
         pending=index_work.pending_count(connection),
     )

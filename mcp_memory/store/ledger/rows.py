@@ -23,12 +23,13 @@ def scope_of(memory: Memory) -> Scope:
 
 
 def visible(scope: Scope, *, all_sessions: bool = False) -> sa.ColumnElement[bool]:
-    """True for rows of `memory` that this scope may see and that have not expired."""
+    """True for rows of `memory` that this scope may see, that have not expired and are not forgotten."""
     owned = schema.memory.c.owner.in_(scope.owners)
     if all_sessions:
         owned |= (schema.memory.c.level == "session") & (schema.memory.c.user_id == scope.user_id)
     now = datetime.now(UTC)
-    return owned & sa.or_(schema.memory.c.expires_at.is_(None), schema.memory.c.expires_at > now)
+    alive = sa.or_(schema.memory.c.expires_at.is_(None), schema.memory.c.expires_at > now)
+    return owned & alive & schema.memory.c.forgetting_id.is_(None)
 
 
 def memory_of(row: sa.Row[Any]) -> Memory:

@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-def new_id(prefix: Literal["m", "e", "r", "p"]) -> str:
+def new_id(prefix: Literal["m", "e", "r", "p", "f"]) -> str:
     """`m_` and 13 characters of 32: 65 random bits, short because an assistant reads every one of them."""
     return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(13))
 
@@ -75,7 +75,10 @@ memory = sa.Table(
     sa.Column("importance", sa.Float, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("metadata", Json),
+    # Set while it is hidden and waits to be erased: the number of the forgetting it belongs to.
+    sa.Column("forgetting_id", sa.Text),
     sa.UniqueConstraint("owner", "fingerprint"),
+    sa.Index("memory_by_forgetting", "forgetting_id", sqlite_where=sa.text("forgetting_id IS NOT NULL")),
     sa.Index("memory_by_time", "owner", "observed_at", "seq"),
     sa.Index("memory_by_session", "user_id", "session_id", "observed_at", "seq"),
     # Without it SQLite gives the number of a forgotten row to the next one, and order would lie.
@@ -91,6 +94,15 @@ history = sa.Table(
     sa.Column("event", sa.Text, nullable=False),
     sa.Column("at", Time, nullable=False),
     sa.Column("source", sa.Text),
+)
+source = sa.Table(
+    "source",
+    _schema,
+    # A memory drawn from another one: a fact from the message that said it.
+    sa.Column("memory_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "source_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True, index=True
+    ),
 )
 entity = sa.Table(
     "entity",
@@ -110,6 +122,18 @@ alias = sa.Table(
     sa.Column(
         "entity_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False, index=True
     ),
+)
+spelling = sa.Table(
+    "spelling",
+    _schema,
+    # Which memory calls an entity so: a name nobody but a forgotten memory used goes with it.
+    sa.Column("domain", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column(
+        "memory_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True, index=True
+    ),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.ForeignKeyConstraint(["domain", "key"], ["alias.domain", "alias.key"], ondelete="CASCADE"),
 )
 mention = sa.Table(
     "mention",
@@ -159,13 +183,70 @@ plan = sa.Table(
 )
 
 
-def _migration_1(connection: sa.Connection) -> None:
+written = sa.Table(
+    "written",
+    _schema,
+    # A write that was acknowledged, by the id its client gave it: asked again, it gets the same answer.
+    sa.Column("write_id", sa.Text, primary_key=True),
+    sa.Column("at", Time, nullable=False, index=True),
+    sa.Column("outcome", sa.Text, nullable=False),
+)
+forgetting = sa.Table(
+    "forgetting",
+    _schema,
+    # What is hidden and not yet erased.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("made_at", Time, nullable=False),
+    sa.Column("due_at", Time, nullable=False, index=True),
+)
+receipt = sa.Table(
+    "receipt",
+    _schema,
+    # Of each erasure: ids, counts and times, no content. Each carries the digest of the one before.
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("digest", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+backup = sa.Table(
+    "backup",
+    _schema,
+    # Where copies were written, which no forgetting reaches.
+    sa.Column("path", sa.Text, primary_key=True),
+    sa.Column("at", Time, nullable=False),
+)
+
+
+def create(connection: sa.Connection) -> None:
+    """All tables as they are today, in an empty ledger."""
     _schema.create_all(connection)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_migration_1,)
-"""Each takes the schema one version further; version n has run the first n. Append, never edit what was
+def _migration_2(connection: sa.Connection) -> None:
+    """Sources, spellings, hidden memories, receipts, write ids and backups."""
+    connection.exec_driver_sql("ALTER TABLE memory ADD COLUMN forgetting_id TEXT")
+    for table in (source, spelling, written, forgetting, receipt, backup):
+        table.create(connection)
+    hidden = next(one for one in memory.indexes if one.name == "memory_by_forgetting")
+    hidden.create(connection)
+    # Who used which name was not kept: where the words stand in a text, that memory did; else all that
+    # mention the entity.
+    said = """
+        SELECT alias.domain, alias.key, mention.memory_id, alias.alias
+        FROM alias JOIN mention USING (entity_id) JOIN memory ON memory.id = mention.memory_id"""
+    into = "INSERT OR IGNORE INTO spelling (domain, key, memory_id, name) "
+    connection.exec_driver_sql(into + said + " WHERE instr(lower(memory.text), lower(alias.alias)) > 0")
+    unseen = (
+        " WHERE NOT EXISTS (SELECT 1 FROM spelling s WHERE s.domain = alias.domain AND s.key = alias.key)"
+    )
+    connection.exec_driver_sql(into + said + unseen)
+
+
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_migration_2,)
+"""Each takes an older ledger one version further: the first from version 1 to 2. Append, never edit what was
 released."""
+VERSION = 1 + len(MIGRATIONS)
 
 
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:

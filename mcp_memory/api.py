@@ -1,0 +1,272 @@
+"""What an owner is asked over loopback HTTP: one operation per use-case, as types both sides share."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from mcp_memory import __version__
+from mcp_memory.config import Config
+from mcp_memory.models import (
+    AddRequest,
+    AddResult,
+    Comparison,
+    EntitiesRequest,
+    EntitiesResult,
+    ForgetRequest,
+    ForgetResult,
+    Health,
+    Hidden,
+    Identifier,
+    Kind,
+    Memory,
+    MemoryDetail,
+    Merged,
+    Rebuilding,
+    Receipt,
+    Scope,
+    SearchRequest,
+    SearchResult,
+    SessionSummary,
+    Stats,
+    Unforgotten,
+)
+
+_Answer = TypeVar("_Answer")
+
+PREFIX = "/v1"
+HELLO, ATTACH, RETIRE, OPENAPI = (
+    f"{PREFIX}/hello",
+    f"{PREFIX}/attach",
+    f"{PREFIX}/retire",
+    f"{PREFIX}/openapi.json",
+)
+MAX_BODY = 256 << 20
+"""Bytes of one request: a thousand messages of the longest kind, in an escaped script, and some room."""
+LEAVING = 503
+"""Status of an owner that is about to end: ask the next one."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Nothing(_Body):
+    pass
+
+
+class Scoped(_Body):
+    scope: Scope
+
+
+class Add(Scoped):
+    request: AddRequest
+    source: str | None = None
+    write_id: Identifier | None = None
+    patience: float = 30.0
+
+
+class Search(Scoped):
+    request: SearchRequest
+    patience: float = 30.0
+
+
+class Entities(Scoped):
+    request: EntitiesRequest
+
+
+class Forget(Scoped):
+    request: ForgetRequest
+    write_id: Identifier | None = None
+
+
+class Unforget(Scoped):
+    receipt_id: str
+
+
+class Get(Scoped):
+    memory_id: str
+
+
+class Recent(Scoped):
+    kinds: tuple[Kind, ...] = ()
+    limit: int = 20
+    offset: int = 0
+
+
+class Session(Scoped):
+    session_id: str
+    limit: int = 200
+    offset: int = 0
+
+
+class Sessions(Scoped):
+    prefix: str = ""
+    limit: int = 20
+    offset: int = 0
+
+
+class Ids(Scoped):
+    noun: Literal["memories", "entities"]
+    prefix: str
+    limit: int = 20
+
+
+class Limited(_Body):
+    limit: int = 20
+
+
+class Compare(_Body):
+    repair: bool = False
+
+
+class NoteBackup(_Body):
+    path: str
+
+
+class Merge(_Body):
+    ledger: Path
+
+
+class CaughtUp(_Body):
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[_Answer]):
+    """A method of the service: `body` has its arguments by name, `answer` is what it returns."""
+
+    name: str
+    body: type[BaseModel]
+    answer: TypeAdapter[_Answer]
+    summary: str
+    seconds: float = 120.0
+    """After this long without an answer the caller gives up."""
+
+    @property
+    def path(self) -> str:
+        return f"{PREFIX}/{self.name}"
+
+
+LONG = 3_600.0
+
+ADD = Operation("add", Add, TypeAdapter(AddResult), "Remember one statement or a conversation.")
+SEARCH = Operation(
+    "search", Search, TypeAdapter(SearchResult), "The memories that answer a query, best first."
+)
+ENTITIES = Operation("entities", Entities, TypeAdapter(EntitiesResult), "A page of entities, or one whole.")
+FORGET = Operation("forget", Forget, TypeAdapter(ForgetResult), "Forget, or plan to.", LONG)
+UNFORGET = Operation("unforget", Unforget, TypeAdapter(Unforgotten), "Bring back what is hidden.")
+HIDDEN = Operation("hidden", Scoped, TypeAdapter(tuple[Hidden, ...]), "What can still be brought back.")
+RECEIPTS = Operation("receipts", Limited, TypeAdapter(tuple[Receipt, ...]), "The latest erasures.")
+GET = Operation("get", Get, TypeAdapter(MemoryDetail), "One memory whole.")
+RECENT = Operation("recent", Recent, TypeAdapter(tuple[Memory, ...]), "The latest said, newest first.")
+SESSION = Operation("session", Session, TypeAdapter(tuple[Memory, ...]), "What was said in one session.")
+SESSIONS = Operation("sessions", Sessions, TypeAdapter(tuple[SessionSummary, ...]), "Sessions, latest first.")
+IDS = Operation("ids", Ids, TypeAdapter(tuple[str, ...]), "Ids by how they begin, for completion.")
+STATS = Operation("stats", Scoped, TypeAdapter(Stats), "How much is remembered in a scope.")
+HEALTH = Operation("health", Nothing, TypeAdapter(Health), "Places, sizes, and how far the indexes are.")
+COMPARE = Operation("compare", Compare, TypeAdapter(Comparison), "The stores row by row; or mended.", LONG)
+REBUILD = Operation("rebuild", Nothing, TypeAdapter(Rebuilding), "Begin to make the indexes anew.", LONG)
+NOTE_BACKUP = Operation("note_backup", NoteBackup, TypeAdapter(None), "Remember where a copy was written.")
+MERGE = Operation("merge", Merge, TypeAdapter(Merged), "Add what another ledger holds.", LONG)
+CAUGHT_UP = Operation(
+    "caught_up", CaughtUp, TypeAdapter(bool), "Wait until the indexes have everything.", LONG
+)
+
+OPERATIONS: tuple[Operation[Any], ...] = (
+    ADD,
+    SEARCH,
+    ENTITIES,
+    FORGET,
+    UNFORGET,
+    HIDDEN,
+    RECEIPTS,
+    GET,
+    RECENT,
+    SESSION,
+    SESSIONS,
+    IDS,
+    STATS,
+    HEALTH,
+    COMPARE,
+    REBUILD,
+    NOTE_BACKUP,
+    MERGE,
+    CAUGHT_UP,
+)
+
+
+class Failure(BaseModel):
+    """What went wrong: the class of the error, and its sentence for a person."""
+
+    error: str
+    message: str
+
+
+class Hello(BaseModel):
+    """Who answers. `proof` shows that it knows the token without telling it."""
+
+    proof: str
+    version: str
+    settings: str
+
+
+def proof(token: str, port: int, nonce: str) -> str:
+    """HMAC-SHA-256 (RFC 2104) of the nonce and the port with the token: nobody else's answer can be passed
+    on."""
+    return hmac.new(token.encode(), f"mcp-memory owner {port} {nonce}".encode(), hashlib.sha256).hexdigest()
+
+
+def settings_digest(config: Config) -> str:
+    """Equal for settings with which an owner works alike; whose memory is asked for is not among them."""
+    own = {"data_dir", "user_id", "agent_id", "session_id", "log_level", "in_process", "owner"}
+    return hashlib.sha256(config.model_dump_json(exclude=own).encode()).hexdigest()[:16]
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI 3.1 description of all operations, from their types."""
+    inputs = [(one.name, "validation", TypeAdapter(one.body)) for one in OPERATIONS]
+    outputs = [(one.name, "serialization", one.answer) for one in OPERATIONS]
+    failure = [("failure", "serialization", TypeAdapter(Failure))]
+    schemas, definitions = TypeAdapter.json_schemas(
+        [*inputs, *outputs, *failure],  # pyright: ignore[reportArgumentType] - modes are inferred as str
+        ref_template="#/components/schemas/{model}",
+    )
+
+    def content(name: str, mode: Literal["validation", "serialization"]) -> dict[str, Any]:
+        return {"content": {"application/json": {"schema": schemas[name, mode]}}}
+
+    def answers(name: str) -> dict[str, Any]:
+        wrong = {"description": "What went wrong", **content("failure", "serialization")}
+        return {"200": {"description": "Done", **content(name, "serialization")}, "default": wrong}
+
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "mcp-memory owner",
+            "version": __version__,
+            "description": "The use-cases of one data folder, for processes of one user on this machine.",
+        },
+        "security": [{"token": []}],
+        "paths": {
+            one.path: {
+                "post": {
+                    "operationId": one.name,
+                    "summary": one.summary,
+                    "requestBody": {"required": True, **content(one.name, "validation")},
+                    "responses": answers(one.name),
+                }
+            }
+            for one in OPERATIONS
+        },
+        "components": {
+            "schemas": definitions.get("$defs", {}),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }

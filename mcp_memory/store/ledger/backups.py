@@ -1,0 +1,140 @@
+"""Copies of the ledger: where they were written, and what another ledger brings into this one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from mcp_memory.models import EntityType, Memory, Merged, NewEntity, NewRelation
+from mcp_memory.store.ledger import memories, schema
+from mcp_memory.store.ledger.memories import Draft
+from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of
+
+PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A memory of another ledger, ready to be written into this one."""
+
+    seq: int
+    draft: Draft
+
+
+def note(connection: sa.Connection, path: str, now: datetime) -> None:
+    """Remember where a copy was written."""
+    statement = insert(schema.backup).values(path=path, at=now)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["path"], set_={"at": statement.excluded.at})
+    )
+
+
+def paths(connection: sa.Connection) -> tuple[str, ...]:
+    """Where copies were written, latest first."""
+    query = sa.select(schema.backup.c.path).order_by(schema.backup.c.at.desc())
+    return tuple(connection.execute(query).scalars())
+
+
+def foreign(connection: sa.Connection, after_seq: int) -> tuple[Foreign, ...]:
+    """A page of what this ledger holds, for another: memories that are not hidden, with all they mention.
+
+    In the order they were written, so that a source comes before what was drawn from it.
+    """
+    query = (
+        sa.select(schema.memory.c.seq, schema.memory.c.fingerprint, *COLUMNS)
+        .where(schema.memory.c.seq > after_seq, schema.memory.c.forgetting_id.is_(None))
+        .order_by(schema.memory.c.seq)
+        .limit(PAGE)
+    )
+    return tuple(
+        Foreign(row.seq, _draft(connection, memory_of(row), row.fingerprint))
+        for row in connection.execute(query).all()
+    )
+
+
+def _draft(connection: sa.Connection, memory: Memory, fingerprint: str) -> Draft:
+    names = (
+        sa.select(schema.entity.c.id, schema.entity.c.name, schema.entity.c.type, schema.spelling.c.name)
+        .join(schema.mention, schema.mention.c.entity_id == schema.entity.c.id)
+        .outerjoin(
+            schema.alias.join(
+                schema.spelling,
+                (schema.spelling.c.domain == schema.alias.c.domain)
+                & (schema.spelling.c.key == schema.alias.c.key),
+            ),
+            (schema.alias.c.entity_id == schema.entity.c.id) & (schema.spelling.c.memory_id == memory.id),
+        )
+        .where(schema.mention.c.memory_id == memory.id)
+    )
+    spelled: dict[str, tuple[str, EntityType, list[str]]] = {}
+    for entity_id, name, entity_type, alias in connection.execute(names):
+        spelled.setdefault(entity_id, (name, entity_type, []))[2].extend([alias] if alias else [])
+    sources = sa.select(schema.source.c.source_id).where(schema.source.c.memory_id == memory.id)
+    return Draft(
+        memory,
+        tuple(
+            NewEntity.model_construct(
+                name=aliases[0] if aliases else name, type=entity_type, aliases=tuple(aliases[1:])
+            )
+            for name, entity_type, aliases in spelled.values()
+        ),
+        _relations(connection, memory.id),
+        sources=tuple(connection.execute(sources).scalars()),
+        fingerprint=fingerprint,
+        history=memories.history_of(connection, memory.id),
+    )
+
+
+def _relations(connection: sa.Connection, memory_id: str) -> tuple[NewRelation, ...]:
+    subject, target = schema.entity.alias(), schema.entity.alias()
+    query = (
+        sa.select(
+            subject.c.name,
+            schema.predicate.c.name,
+            target.c.name,
+            schema.relation.c.valid_from,
+            schema.relation.c.valid_until,
+        )
+        .select_from(schema.relation)
+        .join(schema.predicate, schema.predicate.c.code == schema.relation.c.predicate)
+        .join(subject, subject.c.id == schema.relation.c.subject_id)
+        .join(target, target.c.id == schema.relation.c.object_id)
+        .where(schema.relation.c.memory_id == memory_id)
+    )
+    fields = ("subject", "predicate", "object", "valid_from", "valid_until")
+    return tuple(
+        NewRelation.model_construct(**dict(zip(fields, row, strict=True)))
+        for row in connection.execute(query)
+    )
+
+
+def take(
+    connection: sa.Connection, page: Sequence[Foreign], forgotten: frozenset[str], ids: dict[str, str]
+) -> Merged:
+    """Write a page of another ledger into this one. `ids` says which memory here is one of theirs, and
+    grows."""
+    added = known = left_out = 0
+    for one in page:
+        memory = one.draft.memory
+        same = sa.select(schema.memory.c.id).where(
+            (schema.memory.c.id == memory.id)
+            | (
+                (schema.memory.c.owner == owner_of(memory))
+                & (schema.memory.c.fingerprint == one.draft.fingerprint)
+            )
+        )
+        here = connection.execute(same).scalars().first()
+        if here is not None:
+            ids[memory.id] = here
+            known += 1
+        elif memory.id in forgotten:
+            left_out += 1
+        else:
+            sources = tuple(ids.get(source, source) for source in one.draft.sources)
+            memories.write(connection, [replace(one.draft, sources=sources)])
+            added += 1
+    return Merged(added=added, known=known, forgotten=left_out)
