@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, NoReturn, TypeVar, cast
 
 import anyio
@@ -18,19 +19,26 @@ from pydantic import BaseModel
 
 from mcp_memory import __version__
 from mcp_memory.config import Config, default_config_file, load
-from mcp_memory.errors import ConfigError, InvalidInput, McpMemoryError, NotFound, StoreError
+from mcp_memory.errors import ConfigError, InvalidInput, McpMemoryError, NotFound, OwnerError, StoreError
 from mcp_memory.models import (
     AddRequest,
     EntitiesRequest,
     ForgetRequest,
-    Rebuilt,
+    Hidden,
+    Merged,
+    Rebuilding,
+    Receipt,
     Scope,
     SearchRequest,
     parse,
 )
 
 if TYPE_CHECKING:
+    from mcp_memory.backup import Manifest
+    from mcp_memory.client import OwnerClient
     from mcp_memory.service import Service
+
+    MemoryAccess = OwnerClient | Service
 
 # Nothing heavy is imported up here: the server shares this module and has to answer within a second.
 
@@ -51,6 +59,7 @@ _EXITS: tuple[tuple[type[McpMemoryError], Exit], ...] = (
     (ConfigError, Exit.BAD_INPUT),
     (NotFound, Exit.FAILED),
     (StoreError, Exit.STORE),
+    (OwnerError, Exit.STORE),
     (McpMemoryError, Exit.FAILED),
 )
 
@@ -66,6 +75,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+PassphraseFile = Annotated[Path | None, typer.Option(help="A file whose first line is the passphrase.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 
 
@@ -112,6 +122,9 @@ def serve(
     agent_id: Annotated[str | None, typer.Option(help="The agent whose memory is joined.")] = None,
     session_id: Annotated[str | None, typer.Option(help="The session we are in.")] = None,
     log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR, to stderr.")] = None,
+    in_process: Annotated[
+        bool | None, typer.Option("--in-process", help="Hold the memory here; share it with no other host.")
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show it.")
     ] = False,
@@ -123,6 +136,7 @@ def serve(
         "agent_id": agent_id,
         "session_id": session_id,
         "log_level": log_level,
+        "in_process": in_process,
     }
     context.obj = _Flags(config, {name: value for name, value in given.items() if value is not None})
     if context.invoked_subcommand is None:
@@ -157,7 +171,7 @@ def add(
             "metadata": _json_object("metadata", metadata),
         },
     )
-    result = _with_service(context, lambda service, scope: service.add(scope, request, source="command line"))
+    result = _with_memory(context, lambda memory, scope: memory.add(scope, request, source="command line"))
     from mcp_memory import text as shown
 
     _show(result, as_json, lambda: [shown.added(result)])
@@ -187,7 +201,7 @@ def search(
             "until": until,
         },
     )
-    result = _with_service(context, lambda service, scope: service.search(scope, request))
+    result = _with_memory(context, lambda memory, scope: memory.search(scope, request))
     from mcp_memory import text as shown
 
     def lines() -> Iterator[str]:
@@ -218,7 +232,7 @@ def entities(
         EntitiesRequest,
         {"entity": name, "query": query, "types": entity_type or [], "limit": limit, "offset": offset},
     )
-    result = _with_service(context, lambda service, scope: service.entities(scope, request))
+    result = _with_memory(context, lambda memory, scope: memory.entities(scope, request))
     from mcp_memory import text as shown
 
     _show(result, as_json, lambda: [shown.entities(result, offset)])
@@ -231,7 +245,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one memory whole, with its history and neighbours."""
-    result = _with_service(context, lambda service, scope: service.get(scope, memory_id))
+    result = _with_memory(context, lambda memory, scope: memory.get(scope, memory_id))
     from mcp_memory import text as shown
 
     _show(result, as_json, lambda: [shown.detail(result)])
@@ -263,7 +277,7 @@ def forget(
             "everything": everything,
         },
     )
-    result = _with_service(context, lambda service, scope: service.forget(scope, request))
+    result = _with_memory(context, lambda memory, scope: memory.forget(scope, request))
     from mcp_memory import text as shown
 
     if result.plan is not None and result.plan.count and (yes or not as_json):
@@ -274,7 +288,7 @@ def forget(
                 print("Nothing was forgotten.")
                 raise typer.Exit
         carried_out = ForgetRequest(plan_id=result.plan.plan_id)
-        result = _with_service(context, lambda service, scope: service.forget(scope, carried_out))
+        result = _with_memory(context, lambda memory, scope: memory.forget(scope, carried_out))
     _show(result, as_json, lambda: [shown.forgotten(result)])
     if result.not_found:
         raise SystemExit(Exit.FAILED)
@@ -287,7 +301,7 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Remember the messages of a file: {"content", "role", "name", "time", "session_id"} a line."""
-    done = _with_service(context, lambda service, scope: _import_file(service, scope, file))
+    done = _with_memory(context, lambda memory, scope: _import_file(memory, scope, file))
     summary = f"{done.stored} stored, {done.duplicates} already known, {len(done.bad_lines)} lines not read."
     _show(done, as_json, lambda: [summary])
     if done.bad_lines:
@@ -297,7 +311,7 @@ def import_(
 @app.command(epilog="Example: mcp-memory stats --json")
 def stats(context: typer.Context, as_json: AsJson = False) -> None:
     """Say how much is remembered."""
-    result = _with_service(context, lambda service, scope: service.stats(scope))
+    result = _with_memory(context, lambda memory, scope: memory.stats(scope))
     from mcp_memory import text as shown
 
     _show(result, as_json, lambda: [shown.stats(result)])
@@ -306,15 +320,13 @@ def stats(context: typer.Context, as_json: AsJson = False) -> None:
 @app.command(epilog="Example: mcp-memory rebuild")
 def rebuild(context: typer.Context, as_json: AsJson = False) -> None:
     """Make the indexes anew from the ledger, with the configured embedder."""
-    config = _flags(context).config()
 
-    async def run() -> Rebuilt:
-        from mcp_memory.service import rebuild as rebuild_indexes
+    async def run(memory: MemoryAccess, _: Scope) -> Rebuilding:
+        begun = await memory.rebuild()
+        await _indexed(memory, "rebuilding")
+        return begun
 
-        with _progress("rebuilding") as advance:
-            return await rebuild_indexes(config, advance)
-
-    done = anyio.run(run)
+    done = _with_memory(context, run)
     from mcp_memory import text as shown
 
     _show(
@@ -324,16 +336,157 @@ def rebuild(context: typer.Context, as_json: AsJson = False) -> None:
     )
 
 
-@app.command(epilog="Example: mcp-memory doctor")
-def doctor(context: typer.Context, as_json: AsJson = False) -> None:
+@app.command(epilog="Example: mcp-memory doctor --deep")
+def doctor(
+    context: typer.Context,
+    deep: Annotated[bool, typer.Option("--deep", help="Compare the three stores row by row.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="And make the indexes what the ledger says.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check versions, paths, sizes, and whether the three stores agree."""
     from mcp_memory.doctor import diagnose
 
     flags = _flags(context)
-    report = anyio.run(diagnose, flags.config(), flags.config_file or default_config_file())
+    config = flags.config()
+    with _progress("comparing") as _:
+        file = flags.config_file or default_config_file()
+        report = anyio.run(diagnose, config, file, lambda: _memory(config), deep or repair, repair)
     _show(report, as_json, report.lines)
     if not report.is_well:
         raise SystemExit(Exit.FAILED)
+
+
+@app.command(epilog="Example: mcp-memory unforget f_0123456789abc")
+def unforget(
+    context: typer.Context,
+    receipt_id: Annotated[str | None, typer.Argument(help="Which; without it, all that can be.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring back what was forgotten, within its days of grace; or list it."""
+    from mcp_memory import text as shown
+
+    if receipt_id is not None:
+        back = _with_memory(context, lambda memory, scope: memory.unforget(scope, receipt_id))
+        _show(back, as_json, lambda: [f"Brought back: {shown.count(len(back.memory_ids))}."])
+        return
+    hidden = _with_memory(context, lambda memory, scope: memory.hidden(scope))
+    _show(
+        HiddenList(hidden=hidden), as_json, lambda: list(map(shown.hidden, hidden)) or ["Nothing is hidden."]
+    )
+
+
+@app.command(epilog="Example: mcp-memory receipts --limit 5")
+def receipts(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(help="The latest so many.", min=1, max=1_000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List what was erased: ids, counts and times, sealed one onto the other."""
+    from mcp_memory import text as shown
+
+    kept = _with_memory(context, lambda memory, _: memory.receipts(limit))
+    _show(
+        ReceiptList(receipts=kept),
+        as_json,
+        lambda: list(map(shown.receipt, kept)) or ["Nothing was erased yet."],
+    )
+
+
+@app.command(epilog="Example: mcp-memory backup memory.backup --encrypt")
+def backup(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="Where to write it.")],
+    encrypt: Annotated[bool, typer.Option("--encrypt", help="Ask for a passphrase and seal it.")] = False,
+    passphrase_file: PassphraseFile = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of that name.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write everything remembered, and the settings, into one file, while hosts go on."""
+    from mcp_memory import backup as backups
+
+    config = _flags(context).config()
+    passphrase = _passphrase(passphrase_file, ask=encrypt, twice=True)
+
+    async def run() -> Manifest:
+        with _progress("writing") as advance:
+            return await backups.write(config, file, passphrase, advance, overwrite=overwrite)
+
+    done = anyio.run(run)
+    sealed = "sealed with your passphrase, without which nobody opens it" if passphrase else "not encrypted"
+    _show(done, as_json, lambda: [f"Wrote {file}, {_described(done)}; {sealed}."])
+
+
+@app.command(epilog="Example: mcp-memory verify memory.backup")
+def verify(
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    passphrase_file: PassphraseFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that a backup can be restored, without restoring it."""
+    from mcp_memory import backup as backups
+
+    passphrase = _passphrase(passphrase_file, ask=backups.is_sealed(file))
+    done = anyio.run(backups.verify, file, passphrase)
+    _show(done, as_json, lambda: [f"{file} is whole: {_described(done)}."])
+
+
+@app.command(epilog="Example: mcp-memory --data-dir ~/other restore memory.backup")
+def restore(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A backup.")],
+    merge: Annotated[bool, typer.Option("--merge", help="Add to what is remembered here.")] = False,
+    passphrase_file: PassphraseFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Restore a backup into an empty data folder, or add it to one."""
+    from mcp_memory import backup as backups
+
+    config = _flags(context).config()
+    passphrase = _passphrase(passphrase_file, ask=backups.is_sealed(file))
+
+    async def run() -> Restored:
+        with TemporaryDirectory() as temporary:
+            if merge:
+                manifest, ledger = await backups.open_into(file, passphrase, Path(temporary))
+                async with _memory(config) as memory:
+                    merged = await memory.merge(ledger)
+                    await _indexed(memory, "indexing")
+            else:
+                manifest = await backups.restore(config, file, passphrase)
+                merged = Merged(added=manifest.memories, known=0, forgotten=0)
+                async with _memory(config) as memory:
+                    await _indexed(memory, "indexing")
+        others = backups.other_settings(manifest, config)
+        return Restored(**merged.model_dump(), other_settings=tuple(others))
+
+    done = anyio.run(run)
+
+    def lines() -> Iterator[str]:
+        from mcp_memory import text as shown
+
+        yield (
+            f"Restored {shown.count(done.added)}; {done.known} were here already, {done.forgotten} were left "
+            "out because they were forgotten here."
+        )
+        if done.other_settings:
+            yield f"Settings that were others then: {', '.join(done.other_settings)}."
+
+    _show(done, as_json, lines)
+
+
+@app.command(epilog="Example: mcp-memory stop")
+def stop(context: typer.Context, as_json: AsJson = False) -> None:
+    """End the process that holds the memory; the next host or command starts another."""
+    from mcp_memory.client import OwnerClient
+
+    ended = anyio.run(OwnerClient.stop, _flags(context).config())
+    _show(
+        Stopped(pid=None if ended is None else ended.pid),
+        as_json,
+        lambda: ["No process holds the memory." if ended is None else f"Process {ended.pid} has ended."],
+    )
 
 
 @app.command(epilog="Example: mcp-memory demo")
@@ -348,6 +501,26 @@ def demo(as_json: AsJson = False) -> None:
         raise SystemExit(Exit.FAILED)
 
 
+class HiddenList(BaseModel):
+    hidden: tuple[Hidden, ...]
+
+
+class ReceiptList(BaseModel):
+    receipts: tuple[Receipt, ...]
+
+
+class Restored(Merged):
+    """What a restore brought, and what was set otherwise when the backup was made."""
+
+    other_settings: tuple[str, ...] = ()
+
+
+class Stopped(BaseModel):
+    """The process that was ended."""
+
+    pid: int | None
+
+
 class Imported(BaseModel):
     """What an import did."""
 
@@ -356,7 +529,7 @@ class Imported(BaseModel):
     bad_lines: list[int] = []
 
 
-async def _import_file(service: Service, scope: Scope, file: str) -> Imported:
+async def _import_file(memory: MemoryAccess, scope: Scope, file: str) -> Imported:
     from mcp_memory.importers import BadLine, ImportedMessage, in_batches, read_jsonl
 
     done = Imported()
@@ -384,7 +557,7 @@ async def _import_file(service: Service, scope: Scope, file: str) -> Imported:
 
         for batch in in_batches(good(counted())):
             here = scope.model_copy(update={"session_id": batch.session_id or scope.session_id})
-            result = await service.add(here, AddRequest(messages=batch.messages), source="import")
+            result = await memory.add(here, AddRequest(messages=batch.messages), source="import")
             stored = sum(one.status == "stored" for one in result.memories)
             done.stored += stored
             done.duplicates += len(result.memories) - stored
@@ -418,18 +591,39 @@ def _flags(context: typer.Context) -> _Flags:
     return cast(_Flags, context.obj)
 
 
-def _with_service(context: typer.Context, work: Callable[[Service, Scope], Awaitable[_Result]]) -> _Result:
+def _with_memory(
+    context: typer.Context, work: Callable[[MemoryAccess, Scope], Awaitable[_Result]]
+) -> _Result:
     """Run one use-case on the configured memory, in the configured scope."""
     config = _flags(context).config()
 
     async def run() -> _Result:
-        from mcp_memory.service import Service
-
         scope = Scope(user_id=config.user_id, agent_id=config.agent_id, session_id=config.session_id)
-        async with Service.open(config) as service:
-            return await work(service, scope)
+        async with _memory(config) as memory:
+            return await work(memory, scope)
 
     return anyio.run(run)
+
+
+def _memory(config: Config) -> AbstractAsyncContextManager[MemoryAccess]:
+    """The configured memory: through its owner, or held by ourselves."""
+    if config.in_process:
+        from mcp_memory.service import Service
+
+        return Service.open(config)
+    from mcp_memory.client import OwnerClient
+
+    return OwnerClient.open(config)
+
+
+async def _indexed(memory: MemoryAccess, doing: str) -> None:
+    """Wait, with a bar, until the indexes have everything."""
+    with _progress(doing) as advance:
+        most = 0
+        while not await memory.caught_up(1.0):
+            pending = (await memory.health()).pending
+            most = max(most, pending)
+            advance(most - pending, most)
 
 
 def _show(result: BaseModel, as_json: bool, lines: Callable[[], Any]) -> None:
@@ -437,6 +631,29 @@ def _show(result: BaseModel, as_json: bool, lines: Callable[[], Any]) -> None:
         print(result.model_dump_json(exclude_none=True))
     else:
         print(*lines(), sep="\n")
+
+
+def _described(manifest: Manifest) -> str:
+    from mcp_memory import text as shown
+
+    size = f"{manifest.ledger_bytes / (1 << 20):.1f} MiB"
+    return f"{shown.count(manifest.memories)} and {manifest.entities} entities, a ledger of {size}"
+
+
+def _passphrase(file: Path | None, *, ask: bool, twice: bool = False) -> str | None:
+    """From a file's first line, or asked for at the terminal; None when none is needed."""
+    if file is None and not ask:
+        return None
+    if file is not None:
+        with _opened(str(file)) as stream:
+            said = stream.readline().decode("utf-8", "replace").rstrip("\r\n")
+    elif sys.stdin.isatty():
+        said = cast(str, typer.prompt("Passphrase", hide_input=True, confirmation_prompt=twice, err=True))
+    else:
+        said = sys.stdin.readline().rstrip("\r\n")
+    if not said:
+        raise InvalidInput("passphrase", "is empty; nothing would be sealed with it")
+    return said
 
 
 def _stdin_text() -> str:

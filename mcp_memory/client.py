@@ -74,7 +74,7 @@ LOG_BYTES = 1 << 20
 """Size from which the owner's log begins anew; the last one is kept as owner.log.1."""
 
 _NO_DELAY = (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-"""A request goes out in two small pieces, of which the second would wait 40 ms for the first one's receipt."""
+"""A request goes out in two small pieces; the second would wait 40 ms for the receipt of the first."""
 
 _GONE = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ConnectTimeout, OSError)
 """What a call raises when the owner died, or another program listens where it did."""
@@ -173,6 +173,21 @@ class OwnerClient:
 
     async def caught_up(self, seconds: float) -> bool:
         return await self._call(api.CAUGHT_UP, seconds=seconds)
+
+    @classmethod
+    async def stop(cls, config: Config) -> OwnerRecord | None:
+        """End the owner of a folder, once it has finished what it acknowledged; who it was, None when there
+        was none. Raises OwnerError when it does not end."""
+        async with background() as tasks:
+            client = cls(config, tasks)
+            link = await client._find()
+            if link is None:
+                return None
+            await client._retire(link)
+            if is_locked(client._folder.lock):
+                raise OwnerError(client._folder.path, f"(process {link.record.pid}) does not end")
+            return link.record
+        raise AssertionError
 
     async def _call(self, operation: Operation[_Answer], **arguments: Any) -> _Answer:
         """Ask the owner; when it dies, ask the next one the same."""

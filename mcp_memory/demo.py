@@ -96,9 +96,9 @@ def _command() -> str:
 
 @asynccontextmanager
 async def _connected(folder: str) -> AsyncGenerator[Client]:
-    server = StdioServerParameters(
-        command=sys.executable, args=["-m", "mcp_memory", "--data-dir", folder, "--user-id", "nora"]
-    )
+    # In one process: an owner would outlive the folder.
+    arguments = ["-m", "mcp_memory", "--data-dir", folder, "--user-id", "nora", "--in-process"]
+    server = StdioServerParameters(command=sys.executable, args=arguments)
     async with Client(stdio_client(server)) as client:
         yield client
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from mcp_memory import __version__
 from mcp_memory.config import Config
 from mcp_memory.errors import McpMemoryError
-from mcp_memory.models import Health
+from mcp_memory.folder import Folder, read_owner
+from mcp_memory.models import Comparison, Health, iso
+
+if TYPE_CHECKING:
+    from mcp_memory.client import OwnerClient
+    from mcp_memory.service import Service
 
 LIBRARIES = ("mcp", "lancedb", "pyarrow", "kuzu", "ladybug", "onnxruntime", "sqlalchemy", "pydantic")
 
@@ -28,12 +35,16 @@ class Diagnosis(BaseModel):
     config_file_exists: bool
     data_dir: str
     graph_engine: str
+    owner: str | None = None
+    """The process that holds the folder, unless it is this one."""
     health: Health | None = None
+    comparison: Comparison | None = None
     problem: str | None = None
 
     @property
     def is_well(self) -> bool:
-        return self.health is not None and self.health.agrees
+        compared = self.comparison is None or self.comparison.agrees or self.comparison.repaired
+        return self.health is not None and self.health.agrees and compared
 
     def lines(self) -> Iterator[str]:
         """The report for a person."""
@@ -44,7 +55,10 @@ class Diagnosis(BaseModel):
         yield f"data        {self.data_dir}"
         if self.problem is not None:
             yield f"PROBLEM     {self.problem}"
+        if self.owner is not None:
+            yield f"owner       {self.owner}"
         if (health := self.health) is not None:
+            yield from (f"WARNING     {warning}" for warning in health.warnings)
             yield f"embedder    {health.embedder}"
             size, schema = _size(health.ledger_bytes), health.schema_version
             yield f"ledger      {health.ledger_memories} memories, {size}, schema version {schema}"
@@ -56,11 +70,40 @@ class Diagnosis(BaseModel):
                 name = f"graph ({self.graph_engine})" if index.name == "graph" else "vectors (lancedb)"
                 yield f"{name:<19} {count}, {_size(index.bytes)}: {verdict}"
             if health.pending:
-                yield f"pending     {health.pending} memories wait to be indexed"
-            yield "All three stores agree." if health.agrees else "The stores do not agree yet."
+                since = (
+                    "" if health.pending_since is None else f", the oldest since {iso(health.pending_since)}"
+                )
+                yield f"pending     {health.pending} memories wait to be indexed{since}"
+            if health.hidden:
+                yield f"hidden      {health.hidden} memories are forgotten and not erased yet"
+            yield from (f"set aside   {name}: damaged; delete it when you like" for name in health.set_aside)
+            if self.comparison is not None:
+                yield from _compared(self.comparison)
+            yield "All three stores agree." if self.is_well else "The stores do not agree yet."
 
 
-async def diagnose(config: Config, config_file: Path) -> Diagnosis:
+def _compared(comparison: Comparison) -> Iterator[str]:
+    yield (
+        f"compared    {comparison.memories} memories, {comparison.entities} entities, {comparison.mentions} "
+        f"mentions, {comparison.relations} relations, {comparison.receipts} receipts, row by row"
+    )
+    yield from (f"LEDGER      {problem}" for problem in comparison.ledger_problems)
+    yield from (f"DIFFERENCE  {one.index} {one.id}: {one.problem}" for one in comparison.differences)
+    if comparison.total > len(comparison.differences):
+        yield f"            and {comparison.total - len(comparison.differences)} more"
+    if comparison.repaired:
+        yield f"repaired    {comparison.total} differences, from the ledger"
+    elif comparison.total:
+        yield "            mcp-memory doctor --repair mends them from the ledger"
+
+
+async def diagnose(
+    config: Config,
+    config_file: Path,
+    open_memory: Callable[[], AbstractAsyncContextManager[OwnerClient | Service]],
+    deep: bool,
+    repair: bool,
+) -> Diagnosis:
     """Look at everything; what cannot be opened is reported, not raised."""
     report = Diagnosis(
         version=__version__,
@@ -73,10 +116,12 @@ async def diagnose(config: Config, config_file: Path) -> Diagnosis:
         graph_engine=config.graph.engine,
     )
     try:
-        from mcp_memory.service import Service
-
-        async with Service.open(config) as service:
-            return report.model_copy(update={"health": await service.health()})
+        async with open_memory() as memory:
+            compared = await memory.compare(repair=repair) if deep else None
+            health = await memory.health()
+            record = None if config.in_process else read_owner(Folder(config.data_dir))
+            owner = None if record is None else f"process {record.pid}, version {record.version}"
+            return report.model_copy(update={"health": health, "comparison": compared, "owner": owner})
     except McpMemoryError as error:
         return report.model_copy(update={"problem": str(error)})
 

@@ -28,6 +28,8 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     monkeypatch.setenv("MCP_MEMORY_GRAPH__ENGINE", GRAPH_ENGINE)
+    # An owner that a test's server started outlives it, but not for long.
+    monkeypatch.setenv("MCP_MEMORY_OWNER__IDLE_SECONDS", "2")
 
 
 @pytest.fixture

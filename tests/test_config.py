@@ -41,7 +41,8 @@ def test_the_example_shows_every_setting_and_no_other() -> None:
     assert keys_in(EXAMPLE.read_text(encoding="utf-8")) == keys_of(Config)
 
 
-def test_the_example_is_the_defaults() -> None:
+def test_the_example_is_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MCP_MEMORY_OWNER__IDLE_SECONDS")
     assert load(EXAMPLE) == load()
     shown = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
     defaults = load().model_dump(mode="json", exclude_none=True)

@@ -100,7 +100,12 @@ def _arguments(ids: st.SearchStrategy[str]) -> dict[str, st.SearchStrategy[dict[
         | st.fixed_dictionaries({**anyone, "session": st.sampled_from(["den", "%"])})
         | st.fixed_dictionaries({**anyone, "before": _time}),
         "add_memory": st.fixed_dictionaries(
-            {**anyone, "content": _text.filter(lambda text: text != "Dunnart")},
+            # Somebody else's session of the same name would be listed, and rightly.
+            {
+                **anyone,
+                "session_id": st.sampled_from([None, "den2", "%"]),
+                "content": _text.filter(lambda text: text != "Dunnart"),
+            },
             optional={"entities": st.just([{"name": "Lisbon"}])},
         ),
     }

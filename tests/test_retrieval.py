@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mcp_memory.config import SearchConfig
 from mcp_memory.retrieval import Ranked, Signals, fuse, read_query
-from mcp_memory.store.vectors import Candidate
+from mcp_memory.store.candidates import Candidate
 
 
 def candidate(memory_id: str, score: float, **said: str) -> Candidate:

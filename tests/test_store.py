@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -92,6 +93,8 @@ async def test_what_was_acknowledged_survives_a_killed_server(config: Config) ->
     finally:
         server.kill()
         server.wait(10)
+        owner = json.loads((config.data_dir / "owner.json").read_text())
+        os.kill(owner["pid"], signal.SIGKILL)
         server.stdin.close()
         server.stdout.close()
     async with Service.open(config) as service:
