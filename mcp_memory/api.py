@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -143,7 +144,7 @@ class Operation(Generic[_Answer]):
 
     name: str
     body: type[BaseModel]
-    answer: TypeAdapter[_Answer]
+    returns: type[_Answer]
     summary: str
     seconds: float = 120.0
     """After this long without an answer the caller gives up."""
@@ -152,32 +153,38 @@ class Operation(Generic[_Answer]):
     def path(self) -> str:
         return f"{PREFIX}/{self.name}"
 
+    @property
+    def answer(self) -> TypeAdapter[_Answer]:
+        return _adapter(self.returns)
+
+
+@cache
+def _adapter(returns: Any) -> TypeAdapter[Any]:
+    # Made when first used: all of them would take a tenth of a second of every start.
+    return TypeAdapter(returns)
+
 
 LONG = 3_600.0
 
-ADD = Operation("add", Add, TypeAdapter(AddResult), "Remember one statement or a conversation.")
-SEARCH = Operation(
-    "search", Search, TypeAdapter(SearchResult), "The memories that answer a query, best first."
-)
-ENTITIES = Operation("entities", Entities, TypeAdapter(EntitiesResult), "A page of entities, or one whole.")
-FORGET = Operation("forget", Forget, TypeAdapter(ForgetResult), "Forget, or plan to.", LONG)
-UNFORGET = Operation("unforget", Unforget, TypeAdapter(Unforgotten), "Bring back what is hidden.")
-HIDDEN = Operation("hidden", Scoped, TypeAdapter(tuple[Hidden, ...]), "What can still be brought back.")
-RECEIPTS = Operation("receipts", Limited, TypeAdapter(tuple[Receipt, ...]), "The latest erasures.")
-GET = Operation("get", Get, TypeAdapter(MemoryDetail), "One memory whole.")
-RECENT = Operation("recent", Recent, TypeAdapter(tuple[Memory, ...]), "The latest said, newest first.")
-SESSION = Operation("session", Session, TypeAdapter(tuple[Memory, ...]), "What was said in one session.")
-SESSIONS = Operation("sessions", Sessions, TypeAdapter(tuple[SessionSummary, ...]), "Sessions, latest first.")
-IDS = Operation("ids", Ids, TypeAdapter(tuple[str, ...]), "Ids by how they begin, for completion.")
-STATS = Operation("stats", Scoped, TypeAdapter(Stats), "How much is remembered in a scope.")
-HEALTH = Operation("health", Nothing, TypeAdapter(Health), "Places, sizes, and how far the indexes are.")
-COMPARE = Operation("compare", Compare, TypeAdapter(Comparison), "The stores row by row; or mended.", LONG)
-REBUILD = Operation("rebuild", Nothing, TypeAdapter(Rebuilding), "Begin to make the indexes anew.", LONG)
-NOTE_BACKUP = Operation("note_backup", NoteBackup, TypeAdapter(None), "Remember where a copy was written.")
-MERGE = Operation("merge", Merge, TypeAdapter(Merged), "Add what another ledger holds.", LONG)
-CAUGHT_UP = Operation(
-    "caught_up", CaughtUp, TypeAdapter(bool), "Wait until the indexes have everything.", LONG
-)
+ADD = Operation("add", Add, AddResult, "Remember one statement or a conversation.")
+SEARCH = Operation("search", Search, SearchResult, "The memories that answer a query, best first.")
+ENTITIES = Operation("entities", Entities, EntitiesResult, "A page of entities, or one whole.")
+FORGET = Operation("forget", Forget, ForgetResult, "Forget, or plan to.", LONG)
+UNFORGET = Operation("unforget", Unforget, Unforgotten, "Bring back what is hidden.")
+HIDDEN = Operation("hidden", Scoped, tuple[Hidden, ...], "What can still be brought back.")
+RECEIPTS = Operation("receipts", Limited, tuple[Receipt, ...], "The latest erasures.")
+GET = Operation("get", Get, MemoryDetail, "One memory whole.")
+RECENT = Operation("recent", Recent, tuple[Memory, ...], "The latest said, newest first.")
+SESSION = Operation("session", Session, tuple[Memory, ...], "What was said in one session.")
+SESSIONS = Operation("sessions", Sessions, tuple[SessionSummary, ...], "Sessions, latest first.")
+IDS = Operation("ids", Ids, tuple[str, ...], "Ids by how they begin, for completion.")
+STATS = Operation("stats", Scoped, Stats, "How much is remembered in a scope.")
+HEALTH = Operation("health", Nothing, Health, "Places, sizes, and how far the indexes are.")
+COMPARE = Operation("compare", Compare, Comparison, "The stores row by row; or mended.", LONG)
+REBUILD = Operation("rebuild", Nothing, Rebuilding, "Begin to make the indexes anew.", LONG)
+NOTE_BACKUP = Operation("note_backup", NoteBackup, type(None), "Remember where a copy was written.")
+MERGE = Operation("merge", Merge, Merged, "Add what another ledger holds.", LONG)
+CAUGHT_UP = Operation("caught_up", CaughtUp, bool, "Wait until the indexes have everything.", LONG)
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     ADD,

@@ -63,9 +63,9 @@ logger = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 
-PATIENCE = 6.0
-"""Seconds in which a call waits for indexes that are being opened; then it does with what there is. A call
-may wait ten seconds in all, whatever dies meanwhile."""
+PATIENCE = 3.5
+"""Seconds in which a call waits for indexes that are being opened, which takes two; then it does with what
+there is: a search finds by words alone rather than late, whatever dies meanwhile."""
 REACH_SECONDS = 40.0
 """Seconds in which an owner must be found or started; a host drops a call after about sixty."""
 CONNECT_SECONDS = 5.0

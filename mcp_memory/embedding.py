@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 import anyio.to_thread
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mcp_memory.config import EmbeddingConfig
 from mcp_memory.errors import EmbeddingEndpointFailed, ModelMissing
 from mcp_memory.models import Memory
 
+# numpy, too, is imported late: its tenth of a second would delay the first write after a start.
 if TYPE_CHECKING:
     import httpx2
+    import numpy as np
     import onnxruntime
     import tokenizers
+    from numpy.typing import NDArray
 
-Vectors = NDArray[np.float32]
-"""Shape `(n, dimension)`, each row L2-normalised, so that a dot product is a cosine."""
+    Vectors = NDArray[np.float32]
+    """Shape `(n, dimension)`, each row L2-normalised, so that a dot product is a cosine."""
 
 MODEL_FOLDER = Path(__file__).parent / "assets" / "all-MiniLM-L6-v2"
 MAX_TOKENS = 256
@@ -105,14 +106,16 @@ class LocalEmbedder:
         return "local all-MiniLM-L6-v2 int8 (384)"
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        if not texts:
-            return np.empty((0, self.dimension), np.float32)
         return await anyio.to_thread.run_sync(self._embed, list(texts), limiter=self._limiter)
 
     async def aclose(self) -> None:
         self._loaded = None
 
     def _embed(self, texts: list[str]) -> Vectors:
+        import numpy as np
+
+        if not texts:
+            return np.empty((0, self.dimension), np.float32)
         tokenizer, session = self._loaded or self._load()
         vectors = np.empty((len(texts), self.dimension), np.float32)
         for row, encoding in enumerate(tokenizer.encode_batch(texts)):
@@ -168,6 +171,8 @@ class EndpointEmbedder:
         return self._config.dimension
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
+        import numpy as np
+
         vectors = np.empty((len(texts), self.dimension), np.float32)
         for batch in _batches([len(text) for text in texts], self._config.batch_size):
             vectors[batch] = await self._request([texts[position] for position in batch])
@@ -179,6 +184,7 @@ class EndpointEmbedder:
 
     async def _request(self, texts: list[str]) -> Vectors:
         import httpx2
+        import numpy as np
 
         url = self._config.base_url.rstrip("/") + "/embeddings"
         if self._client is None:

@@ -125,7 +125,13 @@ async def serving(config: Config, *, wait: float = 1.0) -> AsyncGenerator[OwnerR
             )
         )
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listening])
+            ended = anyio.Event()
+
+            async def serve() -> None:
+                await server.serve([listening])
+                ended.set()
+
+            tasks.start_soon(serve)
             tasks.start_soon(_leave_on_signal, life)
             while not server.started:
                 await anyio.sleep(0.005)
@@ -138,7 +144,9 @@ async def serving(config: Config, *, wait: float = 1.0) -> AsyncGenerator[OwnerR
             server.should_exit = True
             if life.in_peace:
                 await service.caught_up(LEAVE_SECONDS)
-            tasks.cancel_scope.deadline = anyio.current_time() + END_SECONDS + 1
+            with anyio.move_on_after(END_SECONDS + 1):
+                await ended.wait()
+            tasks.cancel_scope.cancel()
 
 
 class _Server(uvicorn.Server):

@@ -4,6 +4,7 @@ notifications."""
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -97,12 +98,17 @@ async def run_stdio(config: Config) -> None:
             async with client.OwnerClient.open(config) as memory:
                 yield memory
 
-    async with MemoryHandle.holding(open_memory) as handle:
-        server = create_server(handle, config)
-        async with stdio_server() as (read_stream, write_stream):
-            # A client of the handshake era hears of changed lists only if it was told that it would.
-            options = server.create_initialization_options(NotificationOptions(resources_changed=True))
-            await server.run(read_stream, write_stream, options)
+    try:
+        async with MemoryHandle.holding(open_memory) as handle:
+            server = create_server(handle, config)
+            async with stdio_server() as (read_stream, write_stream):
+                # A client of the handshake era hears of changed lists only if it was told that it would.
+                options = server.create_initialization_options(NotificationOptions(resources_changed=True))
+                await server.run(read_stream, write_stream, options)
+    except* (BrokenPipeError, ConnectionResetError):
+        logger.info("the host is gone")
+        # What is still buffered can reach nobody, and Python would say so when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _MemoryServer:

@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from mcp_memory import __version__, residue
 from mcp_memory.background import background
@@ -47,6 +45,9 @@ from mcp_memory.store.ledger.memories import Draft, Written
 
 # lancedb and kuzu take two seconds to import: the ledger serves meanwhile, so they are imported late.
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mcp_memory.store.graph import Graph
     from mcp_memory.store.vectors import VectorTable
 
