@@ -83,7 +83,7 @@ def look(folder: Path, wanted: Sequence[bytes]) -> Look:
     return Look(answer["files"], answer["bytes"], tuple(answer["found"]), tuple(answer["unread"]))
 
 
-def _look(folder: Path, wanted: Sequence[bytes]) -> Look:
+def look_here(folder: Path, wanted: Sequence[bytes]) -> Look:
     search = BytesAhoCorasick(wanted)
     overlap = max(map(len, wanted), default=1) - 1
     files = size = 0
@@ -114,7 +114,7 @@ def main() -> None:
     """Read `{"folder", "pieces"}` from stdin, write what was found to stdout."""
     request = json.loads(sys.stdin.read())
     wanted = [base64.b64decode(piece) for piece in request["pieces"]]
-    seen = _look(Path(request["folder"]), wanted)
+    seen = look_here(Path(request["folder"]), wanted)
     answer = {"files": seen.files, "bytes": seen.bytes, "found": seen.found, "unread": seen.unread}
     sys.stdout.write(json.dumps(answer))
 

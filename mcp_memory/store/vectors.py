@@ -148,21 +148,22 @@ class VectorTable:
     async def erase(self, ids: Iterable[str]) -> list[bytes]:
         """Leave no trace of these rows: all others are copied to a new table, and this one is deleted.
 
-        Answers a piece of each erased vector, for a look whether one is left. Deleting rows alone would leave
-        them in old versions, in fragments and in indexes. Nothing may be written meanwhile; searches wait
-        only while the folders change places.
+        Answers a piece of each erased vector that no other row has, for a look whether one is left. Deleting
+        rows alone would leave them in old versions, in fragments and in indexes. Nothing may be written
+        meanwhile; searches wait only while the folders change places.
         """
         gone = pa.array(sorted(ids), pa.string())
         new, old = _neighbour(self._folder, "new"), _neighbour(self._folder, "old")
         remove(new)
-        pieces: list[bytes] = []
+        pieces, others = set[bytes](), set[bytes]()
         async with self._rewriting:
             with _translated(self._folder):
                 connection = await _connect(new)
                 # The schema brings its primary key and its embedder along.
                 table = await connection.create_table(TABLE, schema=await self._table.schema())
                 async for kept, erased in self._split(gone):
-                    pieces += [_piece(vector) for vector in erased["vector"].to_numpy(zero_copy_only=False)]
+                    pieces |= _pieces(erased)
+                    others |= _pieces(kept)
                     if kept.num_rows:
                         await table.add(kept)
                 await _create_indexes(table)
@@ -179,7 +180,7 @@ class VectorTable:
             self._writes_since_optimize = self._rows_waiting = 0
             self._has_old_versions = True
             self._last_optimize = time.monotonic()
-        return pieces
+        return sorted(pieces - others)
 
     async def _split(self, gone: pa.Array) -> AsyncIterator[tuple[pa.Table, pa.Table]]:
         """The table in large pieces, each as what stays and what goes."""
@@ -353,9 +354,10 @@ def _parted(batches: Sequence[pa.RecordBatch], gone: pa.Array) -> tuple[pa.Table
     return table.filter(pc.invert(goes)), table.filter(goes)
 
 
-def _piece(vector: Any) -> bytes:
-    """Eight numbers of a vector, as they stand in a file."""
-    return np.asarray(vector, np.float32)[:8].tobytes()
+def _pieces(rows: pa.Table) -> set[bytes]:
+    """Eight numbers of each vector, as they stand in a file."""
+    flat = np.asarray(rows["vector"].combine_chunks().flatten(), np.float32)
+    return {row.tobytes() for row in flat.reshape(rows.num_rows, -1)[:, :8]} if rows.num_rows else set()
 
 
 _CANDIDATE_COLUMNS = ["id", "session_id", "role", "speaker"]
