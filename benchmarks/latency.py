@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import machine
 import report
@@ -25,6 +26,7 @@ from mcp_memory.embedding import Embedder, create_embedder
 SPAWNS = 5
 ADDS = 100
 SEARCHES = 200
+FORGETS = 5
 WARM_UP = 10
 """Calls before the clock runs: a warm server is measured, and the client has listed the tools."""
 IMPORT_BATCH = 100
@@ -39,7 +41,9 @@ MEASURES = {
     "initialize_ms": "spawn → `initialize` answered (2025 handshake), p50, ms",
     "initialize_max_ms": "the same, slowest, ms",
     "discover_ms": "spawn → `server/discover` answered (2026), p50, ms",
-    "first_search_ms": "spawn → first search answered, p50, ms",
+    "first_search_ms": "spawn → first search answered, no owner yet, p50, ms",
+    "first_search_max_ms": "the same, slowest, ms",
+    "joined_search_ms": "spawn → first search answered, an owner running, p50, ms",
     "stop_ms": "stdin closed → process gone, p50, ms",
     "import_per_s": "`import`, whole command, messages/s",
     "import_peak_mb": "`import`, peak memory, MB",
@@ -48,7 +52,12 @@ MEASURES = {
     "add_p95_ms": "`add_memory`, p95, ms",
     "search_p50_ms": "`search_memory`, p50, ms",
     "search_p95_ms": "`search_memory`, p95, ms",
-    "peak_mb": "server, peak memory, MB",
+    "add_in_process_ms": "`add_memory`, p50, without an owner, ms",
+    "search_in_process_ms": "`search_memory`, p50, without an owner, ms",
+    "forget_p50_ms": "`forget` of one memory, erased and looked for, p50, ms",
+    "front_peak_mb": "server, peak memory, MB",
+    "owner_peak_mb": "owner, peak memory, MB",
+    "in_process_peak_mb": "server without an owner, peak memory, MB",
     "embed_import_per_s": "embedding alone: the imported texts in batches, texts/s",
     "embed_add_p50_ms": "embedding alone: one added text, p50, ms",
     "embed_search_p50_ms": "embedding alone: one query, p50, ms",
@@ -73,7 +82,7 @@ def main(
         raise typer.Exit(1) from error
     head = machine.describe() | {
         "measured": f"{SPAWNS} spawns of each kind, {ADDS} adds, {SEARCHES} searches, one after another",
-        "peak memory": "VmHWM in /proc, of the server and its children"
+        "peak memory": "VmHWM in /proc, of the server and of the owner"
         + ("" if sys.platform == "linux" else ": absent on this system"),
     }
     print(_as_json(head, rows) if as_json else _as_markdown(head, rows))
@@ -108,6 +117,7 @@ def _import(program: stdio.Program, file: Path, size: int) -> Row:
         for message in synthetic.messages(size):
             lines.write(json.dumps(_line(message), ensure_ascii=False) + "\n")
     done = stdio.run_import(program, file)
+    stdio.stop(program)
     return {
         "import_per_s": size / done.seconds,
         "import_peak_mb": _megabytes(done.peak_bytes),
@@ -131,7 +141,9 @@ async def _start_up(program: stdio.Program, progress: Progress, bar: TaskID) -> 
     discover: list[float] = []
     first_search: list[float] = []
     stop: list[float] = []
+    joined: list[float] = []
     for query in synthetic.questions(SPAWNS):
+        stdio.stop(program)
         spawned_at = time.perf_counter()
         async with stdio.running(program) as server:
             initialize.append(server.ready_seconds)
@@ -139,35 +151,59 @@ async def _start_up(program: stdio.Program, progress: Progress, bar: TaskID) -> 
             first_search.append(time.perf_counter() - spawned_at)
             closing_at = time.perf_counter()
         stop.append(time.perf_counter() - closing_at)
+        spawned_at = time.perf_counter()
         async with stdio.running(program, "auto") as server:
             discover.append(server.ready_seconds)
+            await server.call("search_memory", {"query": query})
+            joined.append(time.perf_counter() - spawned_at)
         progress.advance(bar, 2)
     return {
         "initialize_ms": _p50(initialize),
         "initialize_max_ms": 1000 * max(initialize),
         "discover_ms": _p50(discover),
         "first_search_ms": _p50(first_search),
+        "first_search_max_ms": 1000 * max(first_search),
+        "joined_search_ms": _p50(joined),
         "stop_ms": _p50(stop),
     }
 
 
 async def _warm(program: stdio.Program) -> Row:
+    """The same calls through an owner and in one process; then some forgetting."""
+    row = await _calls(program)
+    stdio.stop(program)
+    alone = await _calls(dataclasses.replace(program, in_process=True))
+    return row | {
+        "add_in_process_ms": alone["add_p50_ms"],
+        "search_in_process_ms": alone["search_p50_ms"],
+        "in_process_peak_mb": alone["front_peak_mb"],
+    }
+
+
+async def _calls(program: stdio.Program) -> Row:
     texts = synthetic.statements(WARM_UP + ADDS)
     queries = synthetic.questions(WARM_UP + SEARCHES)
     async with stdio.running(program) as server:
         adds = [await _timed(server, "add_memory", {"content": text}) for text in texts]
         searches = [await _timed(server, "search_memory", {"query": query}) for query in queries]
-        peak = server.peak_bytes()
+        ids = [
+            (await server.call("add_memory", {"content": f"{text} Once more."}))["ids"]
+            for text in texts[:FORGETS]
+        ]
+        forgets = [await _timed(server, "forget", {"ids": some}) for some in ids]
+        peaks = server.peak_bytes(), None if program.in_process else stdio.owner_peak_bytes(program.data)
     return {
         "add_p50_ms": _p50(adds[WARM_UP:]),
         "add_p95_ms": _p95(adds[WARM_UP:]),
         "search_p50_ms": _p50(searches[WARM_UP:]),
         "search_p95_ms": _p95(searches[WARM_UP:]),
-        "peak_mb": _megabytes(peak),
+        "forget_p50_ms": _p50(forgets),
+        "front_peak_mb": _megabytes(peaks[0]),
+        "owner_peak_mb": _megabytes(peaks[1]),
     }
 
 
-async def _timed(server: stdio.Server, tool: str, arguments: dict[str, str]) -> float:
+async def _timed(server: stdio.Server, tool: str, arguments: dict[str, Any]) -> float:
     began = time.perf_counter()
     await server.call(tool, arguments)
     return time.perf_counter() - began

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
 import random
 import signal
@@ -23,11 +22,9 @@ from pathlib import Path
 from typing import cast
 
 import anyio
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from benchmarks.machine import describe
-from benchmarks.stdio import Program, ProgramFailed, Server, running
+import machine
+import report
+from stdio import Program, ProgramFailed, Server, owner_pid, running
 
 CALL_LIMIT_SECONDS = 10.0
 """The longest a call may wait while owners die."""
@@ -147,7 +144,7 @@ class _Soak:
         last = None
         while not self.is_done:
             await anyio.sleep(self.plan.kill_seconds)
-            pid = _owner(self.program.data)
+            pid = owner_pid(self.program.data)
             if pid is not None and pid != last and _kill(pid):
                 last = pid
                 self.outcome.owners_killed += 1
@@ -223,13 +220,6 @@ def _process_with(word: str) -> int | None:
     return None
 
 
-def _owner(data: Path) -> int | None:
-    try:
-        return int(json.loads((data / "owner.json").read_text(encoding="utf-8"))["pid"])
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def _kill(pid: int) -> bool:
     """Only a process that runs this program: the number may have been given to another by now."""
     try:
@@ -242,7 +232,7 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def report(outcome: Outcome, plan: Plan) -> str:
+def told(outcome: Outcome, plan: Plan) -> str:
     def times(seconds: list[float]) -> str:
         if not seconds:
             return "none"
@@ -284,10 +274,10 @@ def main() -> int:
         kills=given.kills,
         kill_seconds=given.kill_seconds,
     )
-    print(describe())
+    print(report.facts(machine.describe()))
     with tempfile.TemporaryDirectory(prefix="mcp-memory-soak-") as temporary:
         outcome = anyio.run(soak, Program.under(given.keep or Path(temporary)), plan)
-    print(report(outcome, plan))
+    print(told(outcome, plan))
     return 0 if outcome.is_right else 1
 
 

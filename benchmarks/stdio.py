@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -57,6 +58,8 @@ class Program:
 
     data: Path
     config: Path
+    in_process: bool = False
+    """Whether each server holds the memory itself instead of sharing an owner's."""
 
     @classmethod
     def under(cls, folder: Path, config: Path | None = None) -> Program:
@@ -69,6 +72,7 @@ class Program:
 
     def command(self, *arguments: str) -> list[str]:
         options = ["--config", str(self.config), "--data-dir", str(self.data)]
+        options += ["--in-process"] if self.in_process else []
         return [sys.executable, "-m", "mcp_memory", *options, *arguments]
 
 
@@ -89,8 +93,8 @@ class Server:
         return result.structured_content
 
     def peak_bytes(self) -> int | None:
-        """The most memory the server and its children held so far; None where the system does not tell."""
-        return None if self.pid is None else peak_bytes(self.pid)
+        """The most memory the server itself held so far; None where the system does not tell."""
+        return None if self.pid is None else _high_water(self.pid)
 
 
 @asynccontextmanager
@@ -141,13 +145,41 @@ def peak_bytes(pid: int) -> int | None:
     while pending:
         one = pending.pop()
         pending.extend(_children(one))
-        try:
-            status = Path(f"/proc/{one}/status").read_text(encoding="utf-8")
-        except OSError:
-            continue
-        marks = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-        total = (total or 0) + int(next(marks, "0")) * 1024
+        mark = _high_water(one)
+        total = total if mark is None else (total or 0) + mark
     return total
+
+
+def _high_water(pid: int) -> int | None:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    marks = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(next(marks, "0")) * 1024
+
+
+def owner_pid(data: Path) -> int | None:
+    """The process that holds a data folder."""
+    try:
+        return int(json.loads((data / "owner.json").read_text(encoding="utf-8"))["pid"])
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def owner_peak_bytes(data: Path) -> int | None:
+    """The most memory the owner of a data folder held so far."""
+    pid = owner_pid(data)
+    return None if pid is None else _high_water(pid)
+
+
+def stop(program: Program) -> None:
+    """End the owner, so that the next start is a cold one. Raises ProgramFailed."""
+    done = subprocess.run(
+        program.command("stop"), capture_output=True, text=True, env=_clean_environment(), check=False
+    )
+    if done.returncode != 0:
+        raise ProgramFailed(f"stop: {done.stderr}")
 
 
 def _children(pid: int) -> set[int]:

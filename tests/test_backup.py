@@ -90,6 +90,7 @@ async def test_a_backup_made_during_writes_is_one_consistent_state(config: Confi
     files = [tmp_path / f"{n}.backup" for n in range(3)]
     async with Service.open(config) as service:
         done = anyio.Event()
+        before: list[int] = []
         acknowledged: list[int] = []
 
         async def write() -> None:
@@ -102,7 +103,6 @@ async def test_a_backup_made_during_writes_is_one_consistent_state(config: Confi
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
                 tasks.start_soon(write)
-            before: list[int] = []
             for file in files:
                 await anyio.sleep(0.3)
                 before.append(len(set(acknowledged)))
@@ -119,24 +119,39 @@ async def test_a_backup_made_during_writes_is_one_consistent_state(config: Confi
             assert (await service.stats(SCOPE)).memories == manifest.memories
 
 
-Damage = Callable[[bytes], bytes]
+def _cut(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _short(data: bytes) -> bytes:
+    return data[:-1]
+
+
+def _flipped(data: bytes) -> bytes:
+    middle = len(data) // 2
+    return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+
+
+def _zeroed(data: bytes) -> bytes:
+    return data[:40] + bytes(40) + data[80:]
+
+
+def _head(data: bytes) -> bytes:
+    return data[:10]
+
+
+def _empty(_: bytes) -> bytes:
+    return b""
+
+
+def _other(_: bytes) -> bytes:
+    return b"PK\x03\x04 not a backup"
 
 
 @pytest.mark.parametrize("passphrase", [None, "p"])
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda data: b"",
-        lambda data: data[: len(data) // 2],
-        lambda data: data[:-1],
-        lambda data: data[: len(data) // 2] + bytes([data[len(data) // 2] ^ 1]) + data[len(data) // 2 + 1 :],
-        lambda data: data[:40] + b"\x00" * 40 + data[80:],
-        lambda data: b"PK\x03\x04 not a backup",
-        lambda data: data[:10],
-    ],
-)
+@pytest.mark.parametrize("damage", [_empty, _cut, _short, _flipped, _zeroed, _head, _other])
 async def test_a_damaged_backup_is_refused_and_changes_nothing(
-    filled: Config, tmp_path: Path, damage: Damage, passphrase: str | None
+    filled: Config, tmp_path: Path, damage: Callable[[bytes], bytes], passphrase: str | None
 ) -> None:
     file = tmp_path / "memory.backup"
     await backup.write(filled, file, passphrase, quiet)

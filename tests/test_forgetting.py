@@ -1,5 +1,8 @@
 """What is forgotten is gone from the ledger, from both indexes, from every file; the program has looked."""
 
+# lancedb and pyarrow publish few types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 import json

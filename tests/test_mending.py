@@ -1,5 +1,8 @@
 """Indexes that are lost or damaged are noticed, set aside and made anew, while the ledger answers."""
 
+# Damage is done where only the store itself could do it.
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import os
