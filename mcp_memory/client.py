@@ -234,8 +234,10 @@ class OwnerClient:
 
     async def _attach(self, link: _Link) -> None:
         """Hold a connection, so that the owner knows it is needed and we hear when it dies."""
-        with suppress(*_GONE, httpcore2.TimeoutException):
+        try:
             await link.attach()
+        except Exception as error:  # noqa: BLE001 - however it ends, the next call finds or starts an owner
+            logger.info("the attachment ended: %s", type(error).__name__)
         await self._unlink(link)
 
     async def _find_or_start(self) -> _Link:

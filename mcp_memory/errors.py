@@ -133,7 +133,7 @@ class StoreLocked(StoreError):
 class DiskFull(StoreError):
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"The disk that holds {path} is full: this was not stored. Make room and try again; "
+            f"The disk that holds {path} is full: nothing was changed. Make room and try again; "
             "everything acknowledged before is safe."
         )
 

@@ -68,6 +68,8 @@ _STATUS: tuple[tuple[type[McpMemoryError], int], ...] = (
 def main() -> None:
     """Own the folder of the settings on stdin; say on stdout, in one line, that it serves or why not."""
     faulthandler.enable()
+    # Whatever mode the folder has: what is remembered is for this user alone.
+    os.umask(0o077)
     logging.basicConfig(
         stream=sys.stderr, level=logging.ERROR, format="%(asctime)s %(levelname)s %(message)s"
     )

@@ -185,6 +185,19 @@ async def test_what_is_hidden_is_erased_when_its_days_are_over(config: Config) -
         assert files_with(config.data_dir, "xanthic") == []
 
 
+async def test_a_clock_that_is_set_back_delays_no_forgetting(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Earlier(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime(2020, 1, 1, tzinfo=UTC)
+
+    gone = await add(service, "The marker is xanthic.")
+    monkeypatch.setattr("mcp_memory.store.datetime", Earlier)
+    assert (await forget(service, gone)).status == "erased"
+
+
 async def test_what_is_said_again_while_hidden_is_remembered(config: Config) -> None:
     graced = config.model_copy(update={"forget": config.forget.model_copy(update={"grace_days": 3.0})})
     async with Service.open(graced) as service:

@@ -328,6 +328,7 @@ def test_a_network_file_system_is_warned_of(kind: str, options: str, warns: bool
 async def test_only_this_user_can_read_what_lets_one_in(config: Config) -> None:
     async with OwnerClient.open(config):
         assert Folder(config.data_dir).owner.stat().st_mode & 0o777 == 0o600
+        assert Folder(config.data_dir).ledger.stat().st_mode & 0o777 == 0o600
         assert Folder(config.data_dir).path.stat().st_mode & 0o777 == 0o700
 
 

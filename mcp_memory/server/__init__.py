@@ -85,6 +85,8 @@ def create_server(handle: MemoryHandle, config: Config) -> Server[_Connection]:
 async def run_stdio(config: Config) -> None:
     """Serve the memory of `config` over stdin and stdout until stdin closes."""
     _log_to_stderr(config)
+    # Whatever mode the folder has: what is remembered is for this user alone.
+    os.umask(0o077)
 
     @asynccontextmanager
     async def open_memory() -> AsyncGenerator[MemoryService]:

@@ -36,7 +36,7 @@ from mcp_memory.models import (
     Scope,
 )
 from mcp_memory.store import comparison
-from mcp_memory.store.allocator import limit_arenas, release
+from mcp_memory.store.allocator import release, tune
 from mcp_memory.store.candidates import Candidate, Filter
 from mcp_memory.store.ledger import Ledger, backups, entities, forgetting, index_work, memories, words
 from mcp_memory.store.ledger.forgetting import Due, Hiding, Looked
@@ -127,7 +127,7 @@ class Store:
 
         Raises StoreError: the folder cannot be written, is in use, or was written by a newer version.
         """
-        limit_arenas()
+        tune()
         folder = Folder(config.data_dir)
         with held(folder, record or OwnerRecord(os.getpid(), __version__), wait):
             ledger = await Ledger.open(folder.ledger)
@@ -156,6 +156,8 @@ class Store:
     async def caught_up(self, seconds: float) -> bool:
         """Wait, so long at most, until the indexes have all that is acknowledged; whether they have."""
         with anyio.move_on_after(seconds):
+            # What an index lacks is known once it is open.
+            await self._settled.wait()
             while await self.ledger.read(index_work.pending_count):
                 await anyio.sleep(0.05)
             return True

@@ -191,8 +191,10 @@ def _entities_left(connection: sa.Connection, forgetting_id: str) -> dict[str, K
 
 
 def due(connection: sa.Connection, now: datetime) -> tuple[Due, ...]:
-    """Forgettings whose days of grace are over, oldest first."""
-    query = sa.select(schema.forgetting).where(schema.forgetting.c.due_at <= now)
+    """Forgettings whose days of grace are over, oldest first. One without such days is due whatever the clock
+    says: it may have been set back."""
+    times = schema.forgetting.c
+    query = sa.select(schema.forgetting).where((times.due_at <= now) | (times.due_at <= times.made_at))
     rows = connection.execute(query.order_by(schema.forgetting.c.made_at)).all()
     return tuple(Due(row.id, row.made_at, _members(connection, row.id)) for row in rows)
 
