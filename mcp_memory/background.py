@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.abc import TaskGroup
 
+from mcp_memory.errors import McpMemoryError
+
 
 @asynccontextmanager
 async def background() -> AsyncGenerator[TaskGroup]:
@@ -22,3 +24,21 @@ async def background() -> AsyncGenerator[TaskGroup]:
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+@asynccontextmanager
+async def side_by_side() -> AsyncGenerator[TaskGroup]:
+    """A task group that waits for its tasks and raises the first failure of ours as it is."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            yield tasks
+    except BaseExceptionGroup as group:
+        known = group.subgroup(McpMemoryError)
+        if known is None:
+            raise
+        raise _first(known) from group
+
+
+def _first(group: BaseExceptionGroup[McpMemoryError]) -> McpMemoryError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -79,6 +79,9 @@ async def write(
     folder = Folder(config.data_dir)
     if not folder.ledger.is_file():
         raise BackupError(file, f"was not written: there is no memory in {folder.path} yet")
+    if file.absolute().is_relative_to(folder.path):
+        problem = f"is not written into {folder.path}, where it could replace what is remembered"
+        raise BackupError(file, f"{problem} and where forgetting would not see into it; choose another place")
     if file.exists() and not overwrite:
         raise BackupError(file, "is there already; choose another name, or give --overwrite")
     with tempfile.TemporaryDirectory() as temporary:
@@ -94,6 +97,8 @@ async def write(
                 archive.writestr(MANIFEST, manifest.model_dump_json(indent=2))
                 archive.write(copy, LEDGER)
             await ledger.write(backups.note, str(file.absolute()), datetime.now(UTC))
+        except StoreError as error:
+            raise BackupError(file, f"was not written from {folder.ledger}: {error}") from error
         except OSError as error:
             raise BackupError(file, f"was not written: {error.strerror or error}") from error
         finally:
@@ -111,15 +116,11 @@ async def restore(config: Config, file: Path, passphrase: str | None) -> Manifes
     """Put the ledger of a backup into the data folder of `config`, which must hold none; the indexes are made
     from it by the next owner. Raises BackupError, StoreError; then nothing was changed."""
     folder = Folder(config.data_dir)
+    _refuse_a_memory(folder, file)
     with tempfile.TemporaryDirectory() as temporary:
         manifest = await _opened(file, passphrase, Path(temporary))
         with held(folder, OwnerRecord(os.getpid(), __version__)):
-            if folder.ledger.exists():
-                raise BackupError(
-                    file,
-                    f"was not restored: {folder.path} holds a memory already. Give --merge to add to it, or "
-                    "another --data-dir",
-                )
+            _refuse_a_memory(folder, file)
             arriving = folder.ledger.with_name("ledger.db.new")
             try:
                 _copy_to_disk(Path(temporary) / LEDGER, arriving)
@@ -128,6 +129,12 @@ async def restore(config: Config, file: Path, passphrase: str | None) -> Manifes
                 arriving.unlink(missing_ok=True)
                 raise DataFolderUnusable(folder.path, error.strerror or str(error)) from error
     return manifest
+
+
+def _refuse_a_memory(folder: Folder, file: Path) -> None:
+    if folder.ledger.exists():
+        problem = f"was not restored: {folder.path} holds a memory already"
+        raise BackupError(file, f"{problem}. Give --merge to add to it, or another --data-dir")
 
 
 async def open_into(file: Path, passphrase: str | None, folder: Path) -> tuple[Manifest, Path]:
@@ -213,7 +220,6 @@ def _unpacked(file: Path, passphrase: str | None, folder: Path) -> Manifest:
 @contextmanager
 def _written(file: Path, passphrase: str | None) -> Generator[BinaryIO]:
     """A file for the archive that takes its place whole when the block ends, and else leaves no trace."""
-    file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")
     descriptor = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:

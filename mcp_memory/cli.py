@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
 # Nothing heavy is imported up here: the server shares this module and has to answer within a second.
 
 _Result = TypeVar("_Result")
+
+STALLED_SECONDS = 60.0
+"""Without any progress for so long, an index is waited for no more."""
 
 
 class Exit(IntEnum):
@@ -92,6 +96,8 @@ class _Flags:
 
 def main() -> None:
     """Entry of the console script."""
+    # Whatever mode the folder has: what is remembered is for this user alone.
+    os.umask(0o077)
     # Pipes on Windows are cp1252 unless told otherwise, and names are not.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -117,7 +123,7 @@ def _print_version(wanted: bool) -> None:
 def serve(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option(help="Settings file, instead of the usual one.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder that holds everything remembered.")] = None,
+    data_dir: Annotated[str | None, typer.Option(help="Folder that holds everything remembered.")] = None,
     user_id: Annotated[str | None, typer.Option(help="Whose memory it is.")] = None,
     agent_id: Annotated[str | None, typer.Option(help="The agent whose memory is joined.")] = None,
     session_id: Annotated[str | None, typer.Option(help="The session we are in.")] = None,
@@ -130,6 +136,8 @@ def serve(
     ] = False,
 ) -> None:
     """Lasting memory for any MCP assistant. Without a command: the MCP server on stdin and stdout."""
+    if data_dir == "":
+        raise ConfigError("command line", "--data-dir", "is empty; name a folder, or leave it out")
     given = {
         "data_dir": data_dir,
         "user_id": user_id,
@@ -290,7 +298,7 @@ def forget(
         carried_out = ForgetRequest(plan_id=result.plan.plan_id)
         result = _with_memory(context, lambda memory, scope: memory.forget(scope, carried_out))
     _show(result, as_json, lambda: [shown.forgotten(result)])
-    if result.not_found:
+    if result.not_found or result.found:
         raise SystemExit(Exit.FAILED)
 
 
@@ -619,10 +627,18 @@ def _memory(config: Config) -> AbstractAsyncContextManager[MemoryAccess]:
 async def _indexed(memory: MemoryAccess, doing: str) -> None:
     """Wait, with a bar, until the indexes have everything."""
     with _progress(doing) as advance:
-        most = 0
+        most = least = 0
+        since = time.monotonic()
         while not await memory.caught_up(1.0):
             pending = (await memory.health()).pending
-            most = max(most, pending)
+            if pending > most or pending < least:
+                since = time.monotonic()
+            most, least = max(most, pending), pending
+            if time.monotonic() - since > STALLED_SECONDS:
+                raise StoreError(
+                    f"{pending} memories still wait to be indexed, and none was in {STALLED_SECONDS:.0f} s. "
+                    "It goes on in the background; owner.log in the data folder says what keeps it."
+                )
             advance(most - pending, most)
 
 
@@ -652,7 +668,7 @@ def _passphrase(file: Path | None, *, ask: bool, twice: bool = False) -> str | N
     else:
         said = sys.stdin.readline().rstrip("\r\n")
     if not said:
-        raise InvalidInput("passphrase", "is empty; nothing would be sealed with it")
+        raise InvalidInput("passphrase", "is empty")
     return said
 
 

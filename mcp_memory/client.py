@@ -184,6 +184,9 @@ class OwnerClient:
             if link is None:
                 return None
             await client._retire(link)
+            with anyio.move_on_after(REACH_SECONDS):
+                while _is_running(link.record.pid):
+                    await anyio.sleep(POLL_SECONDS)
             if is_locked(client._folder.lock):
                 raise OwnerError(client._folder.path, f"(process {link.record.pid}) does not end")
             return link.record
@@ -298,9 +301,18 @@ class OwnerClient:
         if link.hello.settings != api.settings_digest(self._config):
             logger.warning(
                 "the memory in %s is held by a process with other settings of embedding, search, memory, "
-                "forget, graph or vectors; ours count when it has ended",
+                "forget, graph or vectors; ours count once it has ended (mcp-memory stop)",
                 self._folder.path,
             )
+
+
+def _is_running(pid: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _write_id() -> str:

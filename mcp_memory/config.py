@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -68,8 +68,12 @@ class SearchConfig(_Section):
 
     limit: Annotated[int, Field(ge=1, le=100)] = 10
     """Hits of one search when the caller does not say."""
-    dense_weight: Annotated[float, Field(ge=0, le=10)] = 0.7
-    """Weight of similarity in meaning."""
+    dense_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
+    """Weight of similarity in meaning of the text as a whole."""
+    late_weight: Annotated[float, Field(ge=0, le=10)] = 1.5
+    """Weight of similarity in meaning word by word, which the local model tells."""
+    dense_alone_weight: Annotated[float, Field(ge=0, le=10)] = 0.7
+    """Weight of similarity of the whole where words cannot be compared, as with an endpoint's model."""
     text_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
     """Weight of shared words (BM25)."""
     session_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
@@ -122,6 +126,11 @@ class VectorsConfig(_Section):
     """Seconds after which the same happens if there was any write."""
 
 
+def _absolute(folder: Path) -> Path:
+    # Whoever shares it may stand elsewhere, and a host hands over "~" as it is written.
+    return folder.expanduser().absolute()
+
+
 class Config(BaseSettings):
     """All settings of one process."""
 
@@ -133,7 +142,7 @@ class Config(BaseSettings):
         nested_model_default_partial_update=True,
     )
 
-    data_dir: Path = Field(
+    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir(APP_NAME, appauthor=False))
     )
     """The folder that holds everything remembered. Empty or absent: this system's folder for application
@@ -200,8 +209,7 @@ def handed_over(config: Config) -> str:
     def plain(value: object) -> str:
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
-    resolved = config.model_copy(update={"data_dir": config.data_dir.absolute()})
-    return json.dumps(resolved.model_dump(), default=plain)
+    return json.dumps(config.model_dump(), default=plain)
 
 
 def taken_over(text: str) -> Config:
@@ -222,8 +230,6 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
         raise ConfigError(str(path), "", f"is not valid TOML: {error}") from error
     if data.get("data_dir") == "":
         del data["data_dir"]
-    if isinstance(folder := data.get("data_dir"), str):
-        data["data_dir"] = Path(folder).expanduser()
     return data
 
 
@@ -247,8 +253,6 @@ def _read_environment() -> dict[str, Any]:
         values = source()
     except SettingsError as error:
         raise ConfigError("environment", ENV_PREFIX + "*", str(error)) from error
-    if folder := values.get("data_dir"):
-        values["data_dir"] = Path(folder).expanduser()
     claude_code_session = os.environ.get("CLAUDE_CODE_SESSION_ID")
     if claude_code_session and "session_id" not in values:
         values["session_id"] = claude_code_session

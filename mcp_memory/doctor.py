@@ -88,6 +88,7 @@ def _compared(comparison: Comparison) -> Iterator[str]:
         f"mentions, {comparison.relations} relations, {comparison.receipts} receipts, row by row"
     )
     yield from (f"LEDGER      {problem}" for problem in comparison.ledger_problems)
+    yield from (f"NOT ERASED  {one}" for one in comparison.unverified)
     yield from (f"DIFFERENCE  {one.index} {one.id}: {one.problem}" for one in comparison.differences)
     if comparison.total > len(comparison.differences):
         yield f"            and {comparison.total - len(comparison.differences)} more"

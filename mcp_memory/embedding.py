@@ -15,19 +15,17 @@ import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mcp_memory.config import EmbeddingConfig
+from mcp_memory.embedded import Embedded, EmbeddedQuery, pack, rotated
 from mcp_memory.errors import EmbeddingEndpointFailed, ModelMissing
 from mcp_memory.models import Memory
 
 # numpy, too, is imported late: its tenth of a second would delay the first write after a start.
 if TYPE_CHECKING:
     import httpx2
-    import numpy as np
     import onnxruntime
     import tokenizers
-    from numpy.typing import NDArray
 
-    Vectors = NDArray[np.float32]
-    """Shape `(n, dimension)`, each row L2-normalised, so that a dot product is a cosine."""
+    from mcp_memory.embedded import Vectors
 
 MODEL_FOLDER = Path(__file__).parent / "assets" / "all-MiniLM-L6-v2"
 MAX_TOKENS = 256
@@ -36,16 +34,27 @@ MAX_TOKENS = 256
 
 class Embedder(Protocol):
     """Makes vectors. It knows nothing of memories; `identity` tells whether two embedders' vectors may be
-    compared."""
+    compared, `replaces` whose vectors are made anew without asking."""
 
     @property
     def identity(self) -> str: ...
+
+    @property
+    def replaces(self) -> tuple[str, ...]: ...
 
     @property
     def dimension(self) -> int: ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         """Vectors of `texts`, in their order. Raises EmbeddingError."""
+        ...
+
+    async def embed_tokens(self, texts: Sequence[str]) -> Embedded:
+        """The same with the tokens of each, where the embedder makes any. Raises EmbeddingError."""
+        ...
+
+    async def embed_query(self, text: str) -> EmbeddedQuery:
+        """A query, to be compared with such texts. Raises EmbeddingError."""
         ...
 
     async def aclose(self) -> None: ...
@@ -75,8 +84,15 @@ class MemoryEmbedder:
     def dimension(self) -> int:
         return self._embedder.dimension
 
-    async def embed_memories(self, memories: Sequence[Memory]) -> Vectors:
-        return await self._embedder.embed([spoken(memory) for memory in memories])
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        return self._embedder.replaces
+
+    async def check(self) -> None:
+        await self._embedder.embed(["ready?"])
+
+    async def embed_memories(self, memories: Sequence[Memory]) -> Embedded:
+        return await self._embedder.embed_tokens([spoken(memory) for memory in memories])
 
 
 def spoken(memory: Memory) -> str:
@@ -103,27 +119,51 @@ class LocalEmbedder:
 
     @property
     def identity(self) -> str:
-        return "local all-MiniLM-L6-v2 int8 (384)"
+        return "local all-MiniLM-L6-v2 int8 (384, tokens)"
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        return ("local all-MiniLM-L6-v2 int8 (384)",)
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
+        return (await self.embed_tokens(texts)).vectors
+
+    async def embed_tokens(self, texts: Sequence[str]) -> Embedded:
         return await anyio.to_thread.run_sync(self._embed, list(texts), limiter=self._limiter)
+
+    async def embed_query(self, text: str) -> EmbeddedQuery:
+        return await anyio.to_thread.run_sync(self._embed_query, text, limiter=self._limiter)
 
     async def aclose(self) -> None:
         self._loaded = None
 
-    def _embed(self, texts: list[str]) -> Vectors:
+    def _embed(self, texts: list[str]) -> Embedded:
         import numpy as np
 
-        if not texts:
-            return np.empty((0, self.dimension), np.float32)
-        tokenizer, session = self._loaded or self._load()
         vectors = np.empty((len(texts), self.dimension), np.float32)
-        for row, encoding in enumerate(tokenizer.encode_batch(texts)):
-            input_ids = np.asarray([encoding.ids], np.int64)
-            inputs = {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
-            outputs: Any = session.run(None, inputs)
-            vectors[row] = outputs[0][0]
-        return vectors
+        packed: list[bytes] = []
+        if texts:
+            tokenizer, _ = self._loaded or self._load()
+            for row, encoding in enumerate(tokenizer.encode_batch(texts)):
+                vectors[row], tokens = self._run(encoding.ids)
+                packed.append(pack(tokens))
+        return Embedded(vectors, packed)
+
+    def _embed_query(self, text: str) -> EmbeddedQuery:
+        tokenizer, _ = self._loaded or self._load()
+        encoding = tokenizer.encode(text)
+        vector, tokens = self._run(encoding.ids)
+        return EmbeddedQuery(vector, tuple(encoding.tokens), rotated(tokens))
+
+    def _run(self, ids: Sequence[int]) -> tuple[Any, Any]:
+        """The vector, and the tokens of shape `(len(ids), 384)`."""
+        import numpy as np
+
+        _, session = self._loaded or self._load()
+        input_ids = np.asarray([ids], np.int64)
+        inputs = {"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)}
+        outputs: Any = session.run(["embedding", "tokens"], inputs)
+        return outputs[0][0], outputs[1][0]
 
     def _load(self) -> tuple[tokenizers.Tokenizer, onnxruntime.InferenceSession]:
         # Imported here: a fifth of a second and 40 MB that a front or a command without search never needs.
@@ -167,8 +207,18 @@ class EndpointEmbedder:
         return f"endpoint {self._config.model} ({self._config.dimension})"
 
     @property
+    def replaces(self) -> tuple[str, ...]:
+        return ()
+
+    @property
     def dimension(self) -> int:
         return self._config.dimension
+
+    async def embed_tokens(self, texts: Sequence[str]) -> Embedded:
+        return Embedded(await self.embed(texts))
+
+    async def embed_query(self, text: str) -> EmbeddedQuery:
+        return EmbeddedQuery((await self.embed([text]))[0])
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         import numpy as np

@@ -15,6 +15,7 @@
     │   ├── StoreLocked
     │   ├── DiskFull
     │   ├── LedgerDamaged
+    │   ├── LedgerMissing
     │   ├── LedgerTooNew
     │   ├── EmbedderChanged
     │   └── IndexFailed
@@ -126,7 +127,7 @@ class StoreLocked(StoreError):
     def __init__(self, path: Path, holder: str) -> None:
         super().__init__(
             f"The memory in {path} is in use by another mcp-memory process{holder}. "
-            "Close that host or command, or choose another folder with --data-dir."
+            "End it with `mcp-memory stop` or close its host, or choose another folder with --data-dir."
         )
 
 
@@ -146,6 +147,14 @@ class LedgerDamaged(StoreError):
         )
 
 
+class LedgerMissing(StoreError):
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"The ledger {path} is missing, but the indexes made from it are there. Put it back or restore a "
+            "backup; to begin anew, delete vectors/ and graph/ beside it."
+        )
+
+
 class LedgerTooNew(StoreError):
     def __init__(self, path: Path, found: int, known: int) -> None:
         super().__init__(
@@ -160,14 +169,17 @@ class EmbedderChanged(StoreError):
             f"The vectors here were made by {stored}, but the configured embedder is {configured}. "
             "Run `mcp-memory rebuild` to embed everything again with it, or set the old embedder back."
         )
+        self.stored = stored
 
 
 class IndexFailed(StoreError):
-    """A derived index refused; the ledger is untouched and `mcp-memory rebuild` makes the index anew."""
+    """A derived index refused; the ledger is untouched, and a damaged index is made anew from it."""
 
     def __init__(self, index: str, reason: str) -> None:
+        # A panic's own words say nothing to anybody else.
+        said = "its files cannot be read" if "panicked" in reason else reason
         super().__init__(
-            f"The {index} index failed: {reason}. The ledger is safe; `mcp-memory rebuild` makes it anew."
+            f"The {index} index failed: {said}. The ledger is safe; what is damaged is made anew from it."
         )
         self.index = index
 

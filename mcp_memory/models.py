@@ -43,7 +43,7 @@ EntityType = Literal[
     "code",
     "file",
 ]
-Signal = Literal["dense", "text", "session", "entity", "speaker"]
+Signal = Literal["dense", "late", "text", "session", "entity", "speaker"]
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -64,7 +64,7 @@ FUTURE_TOLERANCE = timedelta(days=1)
 def _identifier(value: str) -> str:
     text = value.strip()
     if not text:
-        raise ValueError("must not be empty; leave it out to use the configured default")
+        raise ValueError("must not be empty")
     if len(text) > MAX_IDENTIFIER:
         raise ValueError(f"has {len(text)} characters; at most {MAX_IDENTIFIER} are allowed")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
@@ -72,15 +72,28 @@ def _identifier(value: str) -> str:
     return text
 
 
-def _content(value: str) -> str:
+def _printable(value: str) -> str:
     # NUL ends a string for some readers and a lone surrogate cannot be written as UTF-8 at all.
-    text = value.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+    return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
+
+
+def _content(value: str) -> str:
+    text = _printable(value)
     if not text:
         raise ValueError("is empty; give the words to remember")
     if len(text) > MAX_CONTENT:
         raise ValueError(
             f"has {len(text):,} characters; at most {MAX_CONTENT:,} are kept in one memory: split it"
         )
+    return text
+
+
+def _words(value: str) -> str:
+    text = _printable(value)
+    if not text:
+        raise ValueError("is empty; give a question, or words to look for")
+    if len(text) > MAX_CONTENT:
+        raise ValueError(f"has {len(text):,} characters; at most {MAX_CONTENT:,} are looked for")
     return text
 
 
@@ -161,6 +174,7 @@ ObservedAt = Annotated[datetime, AfterValidator(_observed), BeforeValidator(_mom
 """When something was said: not in the future."""
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Content = Annotated[str, AfterValidator(_content)]
+Words = Annotated[str, AfterValidator(_words)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_metadata)]
 Importance = Annotated[float, Field(ge=0.0, le=1.0)]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
@@ -288,7 +302,7 @@ class AddRequest(_Value):
 
 
 class SearchRequest(_Value):
-    query: Content = Field(description="A question or words, in full")
+    query: Words = Field(description="A question or words, in full")
     limit: Limit = Field(default=10, description="Hits, 1 to 100")
     kinds: tuple[Kind, ...] = Field(default=(), description="Only these kinds")
     entity: Identifier | None = Field(default=None, description="Only what mentions this name, alias or id")
@@ -322,7 +336,7 @@ class ForgetRequest(_Value):
         default=(), max_length=1_000, description="Memory ids, forgotten at once"
     )
     plan_id: Identifier | None = Field(default=None, description="Carry out this plan")
-    query: Content | None = Field(default=None, description="What the words are about")
+    query: Words | None = Field(default=None, description="What the words are about")
     entity: Identifier | None = Field(default=None, description="All that mentions it")
     session: Identifier | None = Field(default=None, description="All of a session")
     before: Moment | None = Field(default=None, description="All said before")
@@ -391,11 +405,15 @@ class Hit(_Value):
     signals: tuple[SignalScore, ...]
 
 
+AddStatus = Literal["stored", "duplicate", "restored"]
+
+
 class Added(_Value):
-    """One memory of an add: `stored`, or `duplicate` with the id of the one we have."""
+    """One memory of an add: `stored`, or `duplicate` with the id of the one we have, or `restored` if that
+    was forgotten or expired and not erased yet."""
 
     id: str
-    status: Literal["stored", "duplicate"]
+    status: AddStatus
 
 
 class EntityRef(_Value):
@@ -615,6 +633,8 @@ class Comparison(_Value):
     total: int = 0
     """How many differences there are."""
     repaired: bool = False
+    unverified: tuple[str, ...] = ()
+    """Receipts of erasures after which something was still found, and where."""
 
     @property
     def agrees(self) -> bool:

@@ -6,9 +6,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mcp_memory.config import SearchConfig
+from mcp_memory.embedded import EmbeddedQuery, nearest_tokens
 from mcp_memory.models import Signal, SignalScore, name_key
 from mcp_memory.store.candidates import Candidate
 
@@ -30,6 +31,8 @@ FUNCTION_WORDS = frozenset(
 )
 """English words that carry grammar, not content. Left out of the words that are searched for, unless a query
 has no others ("The Who"): every question has them, so they only add noise (BM25 55 → 61 on LoCoMo)."""
+
+GRAMMAR_WEIGHT = 0.3
 
 _WORD = re.compile(r"[^\W_]+(?:[._@/'’-][^\W_]+)*")
 _PUNCTUATION = ".,;:!?'’\"()"
@@ -55,6 +58,8 @@ class Signals:
 
     dense: tuple[Candidate, ...] = ()
     text: tuple[Candidate, ...] = ()
+    late: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By memory id, how near its words are to those of the query, about 0 to 1."""
     mentions: tuple[tuple[str, str], ...] = ()
 
 
@@ -97,19 +102,24 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
     text = _share_of_best({candidate.memory_id: candidate.score for candidate in found.text})
     scores: dict[Signal, dict[str, float]] = {
         "dense": dense,
+        "late": _share_of_best(dict(found.late)),
         "text": text,
         "session": _session_scores(candidates.values(), text),
         "entity": _entity_scores(found.mentions),
     }
     weight_of: dict[Signal, float] = {
-        "dense": weights.dense_weight,
+        "dense": weights.dense_weight if found.late else weights.dense_alone_weight,
+        "late": weights.late_weight if found.late else 0.0,
         "text": weights.text_weight,
         "session": weights.session_weight,
         "entity": weights.entity_weight,
     }
     # A memory outside the nearest is at most as near as the last of them, which is far from not near at all:
     # counting it as 0 would let similarity in meaning outvote all the rest (56 against 63 on LoCoMo).
-    missing: dict[Signal, float] = {"dense": min(dense.values(), default=0.0)}
+    missing: dict[Signal, float] = {
+        "dense": min(dense.values(), default=0.0),
+        "late": min(scores["late"].values(), default=0.0),
+    }
     most = (sum(weight_of.values()) or 1.0) * weights.speaker_boost
     ranks = {signal: _ranks(of_signal) for signal, of_signal in scores.items()}
     ranked: list[Ranked] = []
@@ -130,6 +140,30 @@ def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, .
         ranked.append(Ranked(memory_id, score / most, tuple(parts)))
     ranked.sort(key=lambda one: (-one.score, one.memory_id))
     return tuple(ranked)
+
+
+def late_scores(query: EmbeddedQuery, candidates: Iterable[Candidate]) -> dict[str, float]:
+    """By late interaction: the mean, over the query's words, of how near the nearest word of a memory is.
+
+    Words of grammar count three tenths, marks nothing (LoCoMo, MaxSim alone: 65 → 69).
+    """
+    packed = {one.memory_id: one.tokens for one in candidates if one.tokens}
+    if query.tokens is None or not packed:
+        return {}
+    weights = [_token_weight(word) for word in query.words]
+    if not any(weights):
+        weights = [1.0] * len(weights)
+    total = sum(weights)
+    nearest = nearest_tokens(query.tokens, list(packed.values()))
+    return {
+        memory_id: float(score) for memory_id, score in zip(packed, nearest @ weights / total, strict=True)
+    }
+
+
+def _token_weight(word: str) -> float:
+    if not any(character.isalnum() for character in word) or word in ("[CLS]", "[SEP]"):
+        return 0.0
+    return GRAMMAR_WEIGHT if word in FUNCTION_WORDS else 1.0
 
 
 def _is_asked_about(candidate: Candidate, query: Query) -> bool:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import anyio
+import anyio.to_thread
 
+from mcp_memory.background import side_by_side
 from mcp_memory.config import Config
+from mcp_memory.embedded import EmbeddedQuery
 from mcp_memory.embedding import Embedder, MemoryEmbedder, create_embedder
 from mcp_memory.errors import (
     EmbedderChanged,
@@ -61,7 +64,7 @@ from mcp_memory.models import (
     iso,
     name_key,
 )
-from mcp_memory.retrieval import CANDIDATES, Query, Signals, fuse, read_query
+from mcp_memory.retrieval import CANDIDATES, Query, Signals, fuse, late_scores, read_query
 from mcp_memory.store import Draft, Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
 from mcp_memory.store.ledger import backups, entities, forgetting, index_work, memories, plans, writes
@@ -135,9 +138,7 @@ class Service:
         written, lag = await self._store.write(drafts, write_id=write_id, patience=patience)
         named = {entity.id: entity for one in written for entity in one.entities}
         return AddResult(
-            memories=tuple(
-                Added(id=one.id, status="stored" if one.is_new else "duplicate") for one in written
-            ),
+            memories=tuple(Added(id=one.id, status=one.status) for one in written),
             entities=tuple(named.values()),
             degraded=() if lag is None else (f"stored, and so far found by its words only: {lag}",),
         )
@@ -193,10 +194,13 @@ class Service:
         self, scope: Scope, request: ForgetRequest, *, write_id: str | None = None
     ) -> ForgetResult:
         """Forget by ids or by a plan at once; anything wider is answered with a plan and changes nothing.
+        Given the ids of forgettings that hid something, erase that now.
 
         The same `write_id` again is answered again. Raises PlanNotFound, PlanExpired, EntityNotFound.
         """
         repeated = write_id is not None and await self._ledger.read(writes.find, write_id) is not None
+        if request.ids and request.ids[0].startswith("f_") and not repeated:
+            return await self._erase_hidden(scope, request.ids, write_id)
         if request.ids or repeated:
             return await self._forget(scope, request.ids, write_id, all_sessions=False)
         if request.plan_id is not None:
@@ -312,16 +316,17 @@ class Service:
     async def _signals(self, query: Query, where: Filter) -> tuple[Signals, list[str]]:
         """All signals side by side; one that fails is missing from the answer, which then says so."""
         degraded: list[str] = []
+        embedded: EmbeddedQuery | None = None
         dense: tuple[Candidate, ...] = ()
         text: tuple[Candidate, ...] = ()
         mentions: tuple[tuple[str, str], ...] = ()
 
         async def by_meaning() -> None:
-            nonlocal dense
+            nonlocal dense, embedded
             try:
                 self._store.require_vectors()
-                (vector,) = await self._embedder.embed([query.text])
-                dense = await self._store.dense(vector, where, CANDIDATES)
+                embedded = await self._embedder.embed_query(query.text)
+                dense = await self._store.dense(embedded.vector, where, CANDIDATES)
             except (EmbeddingError, IndexFailed, EmbedderChanged) as error:
                 degraded.append(f"without similarity in meaning: {error}")
 
@@ -345,14 +350,17 @@ class Service:
                 if problem is not None:
                     degraded.append(f"entities were looked up in the ledger: {problem}")
 
-        async with anyio.create_task_group() as tasks:
+        async with side_by_side() as tasks:
             tasks.start_soon(by_meaning)
             tasks.start_soon(by_words)
             tasks.start_soon(by_entities)
         if where.ids is not None:
             confined = set(where.ids)
             mentions = tuple(pair for pair in mentions if pair[0] in confined)
-        return Signals(dense, text, mentions), degraded
+        late: dict[str, float] = {}
+        if embedded is not None:
+            late = await anyio.to_thread.run_sync(late_scores, embedded, (*dense, *text))
+        return Signals(dense, text, late, mentions), degraded
 
     async def _entity_detail(self, scope: Scope, entity_id: str) -> EntityDetail:
         ledger = self._ledger
@@ -379,6 +387,7 @@ class Service:
             before=request.before,
             ids=None if request.query is None else await self._about(scope, request.query, now),
             all_sessions=True,
+            hidden=not self._config.forget.grace_days,
         )
         chosen = await self._ledger.read(memories.select, scope, selection)
         plan_id = await self._ledger.write(plans.save, scope, [memory.id for memory in chosen], now)
@@ -393,9 +402,9 @@ class Service:
         """Memories that have every word of a query, or say nearly the same in other words."""
         where = Filter(scope=scope, now=now)
         await self._store.opened(PATIENCE)
-        (vector,) = await self._embedder.embed([query])
+        embedded = await self._embedder.embed_query(query)
         worded = await self._store.full_text(query, where, IDS_PER_FILTER, every_word=True)
-        meant = await self._store.dense(vector, where, CANDIDATES)
+        meant = await self._store.dense(embedded.vector, where, CANDIDATES)
         return tuple(
             dict.fromkeys(
                 candidate.memory_id
@@ -416,11 +425,25 @@ class Service:
         await self._ledger.write(plans.drop, before=now - self._plan_life, plan_id=plan_id)
         return result
 
+    async def _erase_hidden(
+        self, scope: Scope, forgetting_ids: Sequence[str], write_id: str | None
+    ) -> ForgetResult:
+        ids = await self._ledger.read(forgetting.members, scope, forgetting_ids)
+        if not ids:
+            raise NothingHidden(forgetting_ids[0])
+        return await self._forget(scope, ids, write_id, all_sessions=True, grace_days=0.0)
+
     async def _forget(
-        self, scope: Scope, ids: Sequence[str], write_id: str | None, *, all_sessions: bool
+        self,
+        scope: Scope,
+        ids: Sequence[str],
+        write_id: str | None,
+        *,
+        all_sessions: bool,
+        grace_days: float | None = None,
     ) -> ForgetResult:
         now = datetime.now(UTC)
-        due_at = now + timedelta(days=self._config.forget.grace_days)
+        due_at = now + timedelta(days=self._config.forget.grace_days if grace_days is None else grace_days)
         hiding, receipt = await self._store.forget(
             scope, ids, now=now, due_at=due_at, all_sessions=all_sessions, write_id=write_id
         )
@@ -443,7 +466,7 @@ class Service:
             erase_at=hiding.due_at if receipt is None else None,
             verified=None if receipt is None else receipt.verified,
             found=() if receipt is None else receipt.found,
-            backups=await self._ledger.read(backups.paths),
+            backups=hiding.backups,
             degraded=("out of sight, but not erased yet: a store refused, and it is tried again",)
             if waits
             else (),

@@ -65,6 +65,8 @@ def added(result: AddResult) -> str:
         parts.append(f"Stored {_counted(stored)}.")
     if known:
         parts.append(f"Already known: {_counted(known)}.")
+    if brought_back := [one.id for one in result.memories if one.status == "restored"]:
+        parts.append(f"Brought back, as it was forgotten or had expired: {_counted(brought_back)}.")
     if result.entities:
         names = [one_line(entity.name, 60) for entity in result.entities]
         parts.append(f"Mentions {_listed(names)}.")
@@ -145,12 +147,19 @@ def _forgotten_lines(result: ForgetResult) -> list[str]:
     if result.derived:
         parts.append(f"With them what was drawn from nothing else: {_counted(result.derived)}.")
     if result.entities_removed:
-        parts.append(f"{len(result.entities_removed)} entities that nothing else mentions went with them.")
+        removed = len(result.entities_removed)
+        what = (
+            "1 entity that nothing else mentions"
+            if removed == 1
+            else f"{removed} entities that nothing else mentions"
+        )
+        parts.append(f"With them went {what}.")
     lines = [" ".join([*parts, *not_found])]
     if result.erase_at is not None and not result.degraded:
         lines.append(
             f"Out of sight now, erased for good at {iso(result.erase_at)}; "
-            f"until then `mcp-memory unforget {result.receipt_id}` brings it back."
+            f"until then `mcp-memory unforget {result.receipt_id}` brings it back, and "
+            f"`mcp-memory forget {result.receipt_id}` erases it now."
         )
     if result.verified:
         lines.append(

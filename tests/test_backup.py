@@ -200,6 +200,16 @@ async def test_a_folder_with_a_memory_is_not_overwritten(filled: Config, tmp_pat
     await backup.write(filled, file, None, quiet, overwrite=True)
 
 
+async def test_a_backup_never_lands_in_the_data_folder(filled: Config, tmp_path: Path) -> None:
+    before = (filled.data_dir / "ledger.db").read_bytes()
+    for place in (filled.data_dir / "ledger.db", filled.data_dir / "lock", filled.data_dir / "b" / "c"):
+        with pytest.raises(BackupError, match="choose another place"):
+            await backup.write(filled, place, None, quiet, overwrite=True)
+    with pytest.raises(BackupError, match="No such file"):
+        await backup.write(filled, tmp_path / "nowhere" / "file", None, quiet)
+    assert (filled.data_dir / "ledger.db").read_bytes() == before
+
+
 async def test_nothing_to_back_up_is_told(config: Config, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="no memory"):
         await backup.write(config, tmp_path / "file", None, quiet)

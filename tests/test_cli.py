@@ -23,6 +23,7 @@ class Terminal:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.folder_of_command: Path | None = None
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder.parent),
@@ -40,6 +41,7 @@ class Terminal:
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             env=self.environment,
+            cwd=self.folder_of_command,
             timeout=60,
             check=False,
         )
@@ -179,6 +181,20 @@ def test_a_folder_that_cannot_be_used_is_told(terminal: Terminal, tmp_path: Path
     code, out, _ = terminal.type("doctor", data_dir=tmp_path / "file" / "data")
     assert code == 1
     assert "PROBLEM" in out
+
+
+def test_a_relative_folder_is_where_one_stands_and_an_empty_one_is_refused(tmp_path: Path) -> None:
+    here = Terminal(Path("data"))
+    here.environment["HOME"] = str(tmp_path)
+    here.folder_of_command = tmp_path
+    assert here.json("stats")["memories"] == 0
+    assert (tmp_path / "data" / "ledger.db").exists()
+    assert here.type("stats", data_dir=Path("~/home"))[0] == 0
+    assert (tmp_path / "home" / "ledger.db").exists()
+    for folder in ("data", "~/home"):
+        here.type("stop", data_dir=Path(folder))
+    code, _, err = here.type("--data-dir", "", "stats")
+    assert (code, "is empty" in err) == (2, True)
 
 
 def test_a_corrupt_config_is_told(terminal: Terminal, tmp_path: Path) -> None:

@@ -169,6 +169,26 @@ async def test_days_of_grace_hide_at_once_and_can_be_undone(config: Config) -> N
         assert await service.receipts() == ()
 
 
+async def test_what_is_hidden_can_be_erased_before_its_days_are_over(config: Config) -> None:
+    graced = config.model_copy(update={"forget": config.forget.model_copy(update={"grace_days": 3.0})})
+    async with Service.open(graced) as service:
+        first = await forget(service, await add(service, "The marker is xanthic."))
+        await forget(service, await add(service, "The marker is vermilion."))
+        with pytest.raises(NothingHidden):
+            await service.forget(Scope(user_id="other"), ForgetRequest(ids=(first.receipt_id,)))
+        done = await service.forget(SCOPE, ForgetRequest(ids=(first.receipt_id,)))
+        assert (done.status, done.verified, done.forgotten) == ("erased", True, first.forgotten)
+        assert len(await service.hidden(SCOPE)) == 1
+        assert files_with(config.data_dir, "xanthic") == []
+    async with Service.open(config) as service:
+        planned = await service.forget(SCOPE, ForgetRequest(everything=True))
+        assert planned.plan is not None
+        assert planned.plan.count == 1
+        assert (await service.forget(SCOPE, ForgetRequest(plan_id=planned.plan.plan_id))).verified
+        assert await service.hidden(SCOPE) == ()
+        assert files_with(config.data_dir, "vermilion") == []
+
+
 async def test_what_is_hidden_is_erased_when_its_days_are_over(config: Config) -> None:
     moment = 2 / 86_400
     graced = config.model_copy(update={"forget": config.forget.model_copy(update={"grace_days": moment})})
@@ -203,7 +223,8 @@ async def test_what_is_said_again_while_hidden_is_remembered(config: Config) -> 
     async with Service.open(graced) as service:
         one = await add(service, "The key is under the stone.")
         await forget(service, one)
-        assert await add(service, "The key is under the stone.") == one
+        again = await service.add(SCOPE, AddRequest(content="The key is under the stone."))
+        assert [(back.id, back.status) for back in again.memories] == [(one, "restored")]
         assert [memory.id for memory in await service.recent(SCOPE)] == [one]
 
 
@@ -246,6 +267,7 @@ async def test_what_is_left_somewhere_is_found_and_told(service: Service, config
     assert [one.split(" ")[0] for one in result.found] == ["copy.txt"]
     (receipt,) = await service.receipts()
     assert not receipt.verified
+    assert [one.partition(":")[0] for one in (await service.compare()).unverified] == [receipt.id]
 
 
 async def test_receipts_hold_no_content_and_a_changed_one_is_noticed(
@@ -265,7 +287,7 @@ async def test_receipts_hold_no_content_and_a_changed_one_is_noticed(
             "was changed",
         ),
         ("DELETE FROM receipt WHERE seq = 2", "are missing"),
-        ("DELETE FROM receipt WHERE seq = 4", "the last 1 receipts are missing"),
+        ("DELETE FROM receipt WHERE seq = 4", "1 of the latest receipts are missing"),
     ):
         with ledger:
             ledger.execute(change)
@@ -283,8 +305,10 @@ async def test_damaged_indexes_that_were_set_aside_are_erased_too(service: Servi
 
 
 async def test_backups_are_named_as_the_place_it_cannot_reach(service: Service) -> None:
+    await service.note_backup("/backups/sunday")
+    memory = await add(service, "x y z")
     await service.note_backup("/backups/monday")
-    assert (await forget(service, await add(service, "x y z"))).backups == ("/backups/monday",)
+    assert (await forget(service, memory)).backups == ("/backups/monday",)
 
 
 async def test_nothing_to_forget_is_told(service: Service) -> None:

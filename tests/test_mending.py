@@ -14,8 +14,10 @@ from typing import Any
 import anyio
 import pytest
 
+from mcp_memory.background import side_by_side
 from mcp_memory.client import OwnerClient
 from mcp_memory.config import Config
+from mcp_memory.errors import EmbeddingEndpointFailed, LedgerDamaged, LedgerMissing
 from mcp_memory.folder import Folder
 from mcp_memory.models import AddRequest, EntitiesRequest, Scope, SearchRequest, parse
 from mcp_memory.service import Service
@@ -132,9 +134,9 @@ async def test_a_comparison_names_every_difference_and_repair_mends_them(config:
         lost, changed, ghost = recent[0], recent[1], recent[2].model_copy(update={"id": "m_ghost"})
         table, graph = store._vectors.index, store._graph.index
         await table.delete([lost.id])
-        (vector,) = await service._embedder.embed(["other words"])
-        await table.replace([changed.model_copy(update={"text": "other words"})], vector[None])
-        await table.add([ghost, recent[3]], vector[None].repeat(2, 0))
+        embedded = await service._embedder.embed_tokens(["other words"] * 2)
+        await table.replace([changed.model_copy(update={"text": "other words"})], embedded.at([0]))
+        await table.add([ghost, recent[3]], embedded)
         await graph.delete([recent[4].id])
         compared = await service.compare()
         assert {
@@ -153,6 +155,44 @@ async def test_a_comparison_names_every_difference_and_repair_mends_them(config:
         assert repaired.repaired
         assert (await service.compare()).agrees
         assert (await service.health()).agrees
+
+
+async def test_a_missing_ledger_is_no_empty_memory(config: Config) -> None:
+    async with Service.open(config) as service:
+        await fill(service)
+    ledger = (config.data_dir / "ledger.db").read_bytes()
+    (config.data_dir / "ledger.db").unlink()
+    with pytest.raises(LedgerMissing, match="restore a backup"):
+        async with Service.open(config):
+            pass
+    (config.data_dir / "ledger.db").write_bytes(ledger)
+    async with Service.open(config) as service:
+        assert (await service.compare()).agrees
+
+
+async def test_a_rebuild_that_cannot_embed_throws_nothing_away(config: Config) -> None:
+    async with Service.open(config) as service:
+        await fill(service)
+    other = {"provider": "openai", "model": "m", "dimension": 8, "base_url": "http://127.0.0.1:9/v1"}
+    endpoint = config.embedding.model_copy(update=other)
+    async with Service.open(config.model_copy(update={"embedding": endpoint})) as service:
+        with pytest.raises(EmbeddingEndpointFailed):
+            await service.rebuild()
+    async with Service.open(config) as service:
+        assert (await service.compare()).agrees
+
+
+async def test_what_fails_side_by_side_is_raised_as_it_is() -> None:
+    async def fail(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(LedgerDamaged, match="do not delete it"):
+        async with side_by_side() as tasks:
+            tasks.start_soon(fail, LedgerDamaged(Path("ledger.db"), "malformed"))
+            tasks.start_soon(anyio.sleep, 5)
+    with pytest.raises(ExceptionGroup):
+        async with side_by_side() as tasks:
+            tasks.start_soon(fail, ZeroDivisionError())
 
 
 async def test_the_ledger_finds_by_words_what_no_index_has(config: Config) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,7 +23,15 @@ import sqlalchemy as sa
 from mcp_memory import __version__, residue
 from mcp_memory.background import background
 from mcp_memory.config import Config
-from mcp_memory.errors import EmbedderChanged, IndexFailed, IndexOpening, McpMemoryError, StoreError
+from mcp_memory.embedded import Embedded
+from mcp_memory.errors import (
+    EmbedderChanged,
+    IndexFailed,
+    IndexOpening,
+    LedgerMissing,
+    McpMemoryError,
+    StoreError,
+)
 from mcp_memory.folder import Folder, OwnerRecord, file_system_warning, held
 from mcp_memory.models import (
     Comparison,
@@ -77,7 +86,14 @@ class Embed(Protocol):
     @property
     def dimension(self) -> int: ...
 
-    async def embed_memories(self, memories: Sequence[Memory]) -> NDArray[np.float32]: ...
+    @property
+    def replaces(self) -> tuple[str, ...]: ...
+
+    async def check(self) -> None:
+        """Raises EmbeddingError when it cannot embed."""
+        ...
+
+    async def embed_memories(self, memories: Sequence[Memory]) -> Embedded: ...
 
 
 @dataclass(slots=True)
@@ -130,6 +146,8 @@ class Store:
         tune()
         folder = Folder(config.data_dir)
         with held(folder, record or OwnerRecord(os.getpid(), __version__), wait):
+            if not folder.ledger.exists() and any(folder.vectors.rglob("*.lance")):
+                raise LedgerMissing(folder.ledger)
             ledger = await Ledger.open(folder.ledger)
             store = cls(ledger, folder, embed, config)
             try:
@@ -337,6 +355,7 @@ class Store:
             relations=relations,
             ledger_problems=(*await self.ledger.problems(), *broken),
             receipts=receipts,
+            unverified=await self.ledger.read(forgetting.unverified),
             differences=tuple(differences[:DIFFERENCES]),
             total=len(differences),
             repaired=repair and bool(differences),
@@ -367,6 +386,8 @@ class Store:
     async def rebuild(self) -> Rebuilding:
         """Throw both indexes away and begin to make them anew from the ledger, with the present embedder."""
         await self._settled.wait()
+        # One that cannot embed now would leave nothing in the place of what is thrown away.
+        await self._embed.check()
         async with self._applying:
             await self._drop_indexes()
         self._wake.set()
@@ -402,7 +423,7 @@ class Store:
             return error
         return None
 
-    async def _apply(self, batch: Sequence[Memory], vectors: NDArray[np.float32], *, are_new: bool) -> None:
+    async def _apply(self, batch: Sequence[Memory], embedded: Embedded, *, are_new: bool) -> None:
         ids = [memory.id for memory in batch]
         async with self._applying:
             # What was forgotten while it was being embedded must not come back: the topology has only what
@@ -426,7 +447,7 @@ class Store:
                 try:
                     await self._use(
                         self._vectors,
-                        lambda table: (table.add if are_new else table.replace)(rows, vectors[kept]),
+                        lambda table: (table.add if are_new else table.replace)(rows, embedded.at(kept)),
                     )
                 except McpMemoryError as error:
                     failures.append(error)
@@ -486,8 +507,11 @@ class Store:
                 place.problem = None
                 return
             except EmbedderChanged as error:
-                place.problem = error
-                return
+                if error.stored not in self._embed.replaces or is_last:
+                    place.problem = error
+                    return
+                logger.warning("the vectors of %s are made anew by %s", error.stored, self._embed.identity)
+                await anyio.to_thread.run_sync(shutil.rmtree, path)
             except IndexFailed as error:
                 place.problem, place.is_damaged = error, True
                 if is_last:
@@ -505,6 +529,8 @@ class Store:
         # LanceDB does not fsync: after a power cut rows may be missing that the ledger calls indexed.
         present = frozenset[str]() if is_new else frozenset({row[0] async for row in table.rows()})
         await self.ledger.write(index_work.enqueue_missing, present)
+        if left_over := present - await self.ledger.read(index_work.memory_ids):
+            await table.delete(sorted(left_over))
         return table, is_new
 
     async def _open_graph(self) -> tuple[Graph, bool]:

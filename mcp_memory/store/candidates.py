@@ -33,3 +33,5 @@ class Candidate:
     session_id: str | None
     role: str | None
     speaker: str | None
+    tokens: bytes | None = None
+    """Packed, for late interaction; None where the embedder makes none or nobody asked for them."""

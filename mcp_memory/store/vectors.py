@@ -28,6 +28,7 @@ from lancedb.index import FTS, Bitmap, BTree
 from lancedb.query import FullTextOperator, MatchQuery
 from numpy.typing import NDArray
 
+from mcp_memory.embedded import Embedded
 from mcp_memory.errors import DiskFull, EmbedderChanged, IndexFailed
 from mcp_memory.models import Memory, Scope
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
@@ -121,20 +122,19 @@ class VectorTable:
         """Whether its files are still where they were."""
         return (self._folder / f"{TABLE}.lance" / "_versions").is_dir()
 
-    async def add(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> None:
-        """Rows for memories that are not in the table yet. `vectors` has shape `(len(memories),
-        dimension)`."""
+    async def add(self, memories: Sequence[Memory], embedded: Embedded) -> None:
+        """Rows for memories that are not in the table yet, each with what was made of it."""
         if not memories:
             return
         with _translated(self._folder):
-            await self._table.add(self._rows(memories, vectors))
+            await self._table.add(self._rows(memories, embedded))
         self._writes_since_optimize += 1
         self._rows_waiting += len(memories)
 
-    async def replace(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> None:
+    async def replace(self, memories: Sequence[Memory], embedded: Embedded) -> None:
         """The same for memories that may be there: what a crash left half done is done again."""
         await self.delete([memory.id for memory in memories])
-        await self.add(memories, vectors)
+        await self.add(memories, embedded)
 
     async def delete(self, ids: Sequence[str]) -> None:
         """By id only: LanceDB keeps a predicate in its log, so it must not hold what is forgotten."""
@@ -233,20 +233,22 @@ class VectorTable:
         """The nearest in meaning; score is the cosine, from −1 to 1."""
         async with self._reading() as table:
             query = table.query().nearest_to(vector).distance_type("dot").where(_expression(where))
-            found = await query.select([*_CANDIDATE_COLUMNS, "_distance"]).limit(limit).to_arrow()
+            found = await query.select([*_CANDIDATE_COLUMNS, "tokens", "_distance"]).limit(limit).to_arrow()
         # LanceDB's dot distance is 1 − dot, and the vectors are normalised.
         return _candidates(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
 
     async def full_text(
         self, words: str, where: Filter, limit: int, *, every_word: bool = False
     ) -> tuple[Candidate, ...]:
-        """The best by shared words, or only those that have every word; score is BM25."""
+        """The best by shared words; score is BM25. `every_word` finds only those that have all of them, and
+        brings no tokens."""
         # A quotation mark would begin a phrase, and an unclosed one finds nothing.
         text = words.replace('"', " ")
         match = MatchQuery(text, "text", operator=FullTextOperator.AND if every_word else FullTextOperator.OR)
         async with self._reading() as table:
             query = table.query().nearest_to_text(match).where(_expression(where))
-            found = await query.select([*_CANDIDATE_COLUMNS, "_score"]).limit(limit).to_arrow()
+            columns = [*_CANDIDATE_COLUMNS, *([] if every_word else ["tokens"]), "_score"]
+            found = await query.select(columns).limit(limit).to_arrow()
         return _candidates(found, found["_score"].to_pylist())
 
     async def count(self) -> int:
@@ -281,8 +283,8 @@ class VectorTable:
             self._has_old_versions = writes > 0 and keep_versions > NO_VERSIONS
             self._last_optimize = time.monotonic()
 
-    def _rows(self, memories: Sequence[Memory], vectors: NDArray[np.float32]) -> pa.Table:
-        flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
+    def _rows(self, memories: Sequence[Memory], embedded: Embedded) -> pa.Table:
+        flat = pa.array(np.ascontiguousarray(embedded.vectors, np.float32).ravel())
         columns: dict[str, Any] = {
             "id": [memory.id for memory in memories],
             "owner": [_owner(memory) for memory in memories],
@@ -300,6 +302,7 @@ class VectorTable:
             "expires_at": [memory.expires_at or NEVER for memory in memories],
             "text": [worded(memory) for memory in memories],
             "vector": pa.FixedSizeListArray.from_arrays(flat, self._dimension),
+            "tokens": embedded.tokens or [None] * len(memories),
         }
         return pa.table(columns, schema=self._schema.remove_metadata())
 
@@ -385,6 +388,8 @@ def _schema(dimension: int, embedder: str) -> pa.Schema:
             pa.field("expires_at", _MOMENT, nullable=False),
             pa.field("text", pa.string(), nullable=False, metadata=_PLAIN),
             pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False),
+            # Signs look like noise: trying to compress them costs time alone.
+            pa.field("tokens", pa.binary(), metadata=_PLAIN),
         ],
         metadata={EMBEDDER_KEY: embedder},
     )
@@ -413,9 +418,11 @@ def _expression(where: Filter) -> Expr:
 
 def _candidates(found: pa.Table, scores: list[float]) -> tuple[Candidate, ...]:
     columns = (found[name].to_pylist() for name in _CANDIDATE_COLUMNS)
+    has_tokens = "tokens" in found.column_names
+    tokens = found["tokens"].to_pylist() if has_tokens else [None] * found.num_rows
     return tuple(
-        Candidate(memory_id, score, session_id, role, speaker)
-        for memory_id, session_id, role, speaker, score in zip(*columns, scores, strict=True)
+        Candidate(memory_id, score, session_id, role, speaker, packed)
+        for memory_id, session_id, role, speaker, score, packed in zip(*columns, scores, tokens, strict=True)
     )
 
 

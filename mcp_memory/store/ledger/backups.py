@@ -33,12 +33,6 @@ def note(connection: sa.Connection, path: str, now: datetime) -> None:
     )
 
 
-def paths(connection: sa.Connection) -> tuple[str, ...]:
-    """Where copies were written, latest first."""
-    query = sa.select(schema.backup.c.path).order_by(schema.backup.c.at.desc())
-    return tuple(connection.execute(query).scalars())
-
-
 def foreign(connection: sa.Connection, after_seq: int) -> tuple[Foreign, ...]:
     """A page of what this ledger holds, for another: memories that are not hidden, with all they mention.
 

@@ -36,6 +36,8 @@ class Hiding:
     kept: tuple[Kept, ...] = ()
     sessions: tuple[str, ...] = ()
     due_at: datetime | None = None
+    backups: tuple[str, ...] = ()
+    """Copies that were made since the oldest of them was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +70,17 @@ def hide(
     write_id: str | None = None,
 ) -> Hiding:
     """Put those of `ids` that are visible in `scope` out of sight, with all that was drawn from nothing
-    else."""
+    else. What is hidden there already and is now to be erased at once is taken along."""
     if write_id is not None and (known := writes.find(connection, write_id)) is not None:
         return _hidden_before(connection, known)
     asked: list[str] = []
     sessions: set[str] = set()
     for some in chunks(ids):
+        within = visible(scope, all_sessions=all_sessions)
+        if due_at <= now:
+            within |= _owned(scope) & schema.memory.c.forgetting_id.is_not(None)
         query = sa.select(schema.memory.c.id, schema.memory.c.session_id).where(
-            schema.memory.c.id.in_(some), visible(scope, all_sessions=all_sessions)
+            schema.memory.c.id.in_(some), within
         )
         for memory_id, session_id in connection.execute(query):
             asked.append(memory_id)
@@ -83,6 +88,7 @@ def hide(
     if not asked:
         return Hiding("")
     forgetting_id = new_id("f")
+    _unmark(connection, asked)
     connection.execute(insert(schema.forgetting).values(id=forgetting_id, made_at=now, due_at=due_at))
     _mark(connection, asked, forgetting_id)
     derived: list[str] = []
@@ -102,7 +108,18 @@ def hide(
         kept[:KEPT],
         tuple(sorted(sessions)),
         due_at,
+        _backups_since(connection, forgetting_id),
     )
+
+
+def _backups_since(connection: sa.Connection, forgetting_id: str) -> tuple[str, ...]:
+    oldest = (
+        sa.select(sa.func.min(schema.memory.c.recorded_at))
+        .where(schema.memory.c.forgetting_id == forgetting_id)
+        .scalar_subquery()
+    )
+    query = sa.select(schema.backup.c.path).where(schema.backup.c.at >= oldest)
+    return tuple(connection.execute(query.order_by(schema.backup.c.at.desc())).scalars())
 
 
 def _hidden_before(connection: sa.Connection, forgetting_id: str) -> Hiding:
@@ -121,6 +138,24 @@ def _mark(connection: sa.Connection, ids: Sequence[str], forgetting_id: str) -> 
             .where(schema.memory.c.id.in_(some), schema.memory.c.forgetting_id.is_(None))
             .values(forgetting_id=forgetting_id)
         )
+
+
+def _unmark(connection: sa.Connection, ids: Sequence[str]) -> None:
+    """Take memories out of the forgettings they wait in; one that is left without any is closed."""
+    for some in chunks(ids):
+        connection.execute(
+            sa.update(schema.memory).where(schema.memory.c.id.in_(some)).values(forgetting_id=None)
+        )
+    empty = ~sa.exists().where(schema.memory.c.forgetting_id == schema.forgetting.c.id)
+    connection.execute(sa.delete(schema.forgetting).where(empty))
+
+
+def members(connection: sa.Connection, scope: Scope, forgetting_ids: Sequence[str]) -> tuple[str, ...]:
+    """The memories of this scope that are hidden under these ids."""
+    query = sa.select(schema.memory.c.id).where(
+        schema.memory.c.forgetting_id.in_(forgetting_ids), _owned(scope)
+    )
+    return tuple(connection.execute(query.order_by(schema.memory.c.seq)).scalars())
 
 
 def _members(connection: sa.Connection, forgetting_id: str) -> tuple[str, ...]:
@@ -208,8 +243,9 @@ def words_of(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str,
         )
         for row in connection.execute(own.where(schema.memory.c.id.in_(some))):
             words.extend(value for value in row if value)
-        names = sa.select(schema.spelling.c.name).where(schema.spelling.c.memory_id.in_(some))
-        words.extend(connection.execute(names).scalars())
+        names = sa.select(schema.spelling.c.name, schema.spelling.c.key)
+        for row in connection.execute(names.where(schema.spelling.c.memory_id.in_(some))):
+            words.extend(row)
         joined = sa.select(schema.predicate.c.name).join(
             schema.relation, schema.relation.c.predicate == schema.predicate.c.code
         )
@@ -319,10 +355,18 @@ def broken_receipts(connection: sa.Connection) -> tuple[int, tuple[str, ...]]:
         if _digest(row.body) != row.digest or json.loads(row.body)["previous"] != previous:
             problems.append(f"receipt {row.id} was changed, or the one before it")
         previous, expected = row.digest, row.seq + 1
+    # The counter keeps the number of a receipt that was cut off.
     highest = connection.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'receipt'").scalar()
     if highest is not None and highest >= expected:
-        problems.append(f"the last {highest - expected + 1} receipts are missing")
+        problems.append(f"{highest - expected + 1} of the latest receipts are missing")
     return len(rows), tuple(problems)
+
+
+def unverified(connection: sa.Connection) -> tuple[str, ...]:
+    """Receipts of erasures after which something was still found, and where."""
+    query = sa.select(schema.receipt).order_by(schema.receipt.c.seq)
+    kept = (_receipt(row.body, row.digest) for row in connection.execute(query))
+    return tuple(f"{one.id}: {'; '.join(one.found)}" for one in kept if not one.verified)
 
 
 def _receipt(body: str, digest: str) -> Receipt:

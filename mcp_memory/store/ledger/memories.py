@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import (
+    AddStatus,
     EntityRef,
     HistoryEvent,
     Kind,
@@ -50,8 +51,12 @@ class Written:
     """What became of a draft: `id` is the new memory's, or the one that already said the same."""
 
     id: str
-    is_new: bool
+    status: AddStatus
     entities: tuple[EntityRef, ...]
+
+    @property
+    def is_new(self) -> bool:
+        return self.status == "stored"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,8 @@ class Selection:
     ids: tuple[str, ...] | None = None
     all_sessions: bool = False
     """Session-level memories of every session of the user, not only those visible from the scope's own."""
+    hidden: bool = False
+    """Also what was forgotten and is not erased yet."""
 
 
 def write(
@@ -77,15 +84,16 @@ def write(
         return _answered_again(connection, outcome)
     written = tuple(_write_draft(connection, draft) for draft in drafts)
     if write_id is not None:
-        marks = (f"{one.id}{'+' if one.is_new else '='}" for one in written)
-        writes.save(connection, write_id, " ".join(marks), datetime.now(UTC))
+        marks = " ".join(f"{one.id}:{one.status}" for one in written)
+        writes.save(connection, write_id, marks, datetime.now(UTC))
     return written
 
 
 def _answered_again(connection: sa.Connection, outcome: str) -> tuple[Written, ...]:
+    marks = (mark.split(":") for mark in outcome.split())
     return tuple(
-        Written(mark[:-1], mark.endswith("+"), entities.mentioned_by(connection, mark[:-1]))
-        for mark in outcome.split()
+        Written(memory_id, cast(AddStatus, status), entities.mentioned_by(connection, memory_id))
+        for memory_id, status in marks
     )
 
 
@@ -100,6 +108,11 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     ).first()
     memory_id = memory.id if existing is None else cast(str, existing.id)
     revived = existing is not None and (existing.expires_at, existing.forgetting_id) != (None, None)
+    # A short-term memory that is said again before it expires is known, and lives on.
+    is_back = existing is not None and (
+        existing.forgetting_id is not None
+        or (existing.expires_at is not None and existing.expires_at <= memory.recorded_at)
+    )
     if existing is None:
         values = memory.model_dump(mode="python")
         connection.execute(insert(schema.memory).values(**values, owner=owner, fingerprint=mark))
@@ -125,7 +138,8 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     )
     if existing is None or joined or drawn or revived:
         index_work.enqueue(connection, [memory_id], "index", memory.recorded_at)
-    return Written(memory_id, existing is None, named)
+    status: AddStatus = "stored" if existing is None else "restored" if is_back else "duplicate"
+    return Written(memory_id, status, named)
 
 
 def _draw(connection: sa.Connection, memory_id: str, sources: Sequence[str]) -> bool:
@@ -268,7 +282,7 @@ def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tup
 
 def select(connection: sa.Connection, scope: Scope, selection: Selection) -> tuple[Memory, ...]:
     """Every memory that a wide forget means, newest first."""
-    conditions = [visible(scope, all_sessions=selection.all_sessions)]
+    conditions = [visible(scope, all_sessions=selection.all_sessions, hidden=selection.hidden)]
     if selection.session_id is not None:
         conditions.append(schema.memory.c.session_id == selection.session_id)
     if selection.before is not None:

@@ -22,14 +22,15 @@ def scope_of(memory: Memory) -> Scope:
     return Scope(user_id=memory.user_id, agent_id=memory.agent_id, session_id=memory.session_id)
 
 
-def visible(scope: Scope, *, all_sessions: bool = False) -> sa.ColumnElement[bool]:
-    """True for rows of `memory` that this scope may see, that have not expired and are not forgotten."""
+def visible(scope: Scope, *, all_sessions: bool = False, hidden: bool = False) -> sa.ColumnElement[bool]:
+    """True for rows of `memory` that this scope may see, that have not expired and are not forgotten; with
+    `hidden` also for those that are forgotten and not erased yet."""
     owned = schema.memory.c.owner.in_(scope.owners)
     if all_sessions:
         owned |= (schema.memory.c.level == "session") & (schema.memory.c.user_id == scope.user_id)
     now = datetime.now(UTC)
     alive = sa.or_(schema.memory.c.expires_at.is_(None), schema.memory.c.expires_at > now)
-    return owned & alive & schema.memory.c.forgetting_id.is_(None)
+    return owned & alive if hidden else owned & alive & schema.memory.c.forgetting_id.is_(None)
 
 
 def memory_of(row: sa.Row[Any]) -> Memory:
