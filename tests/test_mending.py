@@ -186,13 +186,15 @@ async def test_what_fails_side_by_side_is_raised_as_it_is() -> None:
     async def fail(error: Exception) -> None:
         raise error
 
-    with pytest.raises(LedgerDamaged, match="do not delete it"):
+    async def both(error: Exception) -> None:
         async with side_by_side() as tasks:
-            tasks.start_soon(fail, LedgerDamaged(Path("ledger.db"), "malformed"))
+            tasks.start_soon(fail, error)
             tasks.start_soon(anyio.sleep, 5)
+
+    with pytest.raises(LedgerDamaged, match="do not delete it"):
+        await both(LedgerDamaged(Path("ledger.db"), "malformed"))
     with pytest.raises(ExceptionGroup):
-        async with side_by_side() as tasks:
-            tasks.start_soon(fail, ZeroDivisionError())
+        await both(ZeroDivisionError())
 
 
 async def test_the_ledger_finds_by_words_what_no_index_has(config: Config) -> None:
