@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Generator
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from mcp_memory.config import EmbeddingConfig
+from mcp_memory.embedded import nearest_tokens, pack, rotated, rotation
 from mcp_memory.embedding import (
     MODEL_FOLDER,
     EndpointEmbedder,
@@ -24,6 +26,8 @@ from mcp_memory.embedding import (
 )
 from mcp_memory.errors import EmbeddingEndpointFailed, ModelMissing
 from mcp_memory.models import Memory
+from mcp_memory.retrieval import late_scores
+from mcp_memory.store.candidates import Candidate
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +51,37 @@ async def test_a_text_has_the_same_vector_alone_and_in_any_batch(local: LocalEmb
     for position, text in enumerate(texts):
         (alone,) = await local.embed([text])
         np.testing.assert_array_equal(alone, together[position])
+
+
+async def test_each_word_of_a_query_finds_the_word_nearest_to_it(local: LocalEmbedder) -> None:
+    texts = ["The kitten sleeps on the sofa.", "The bank raised its interest rates.", "", "ok"]
+    embedded = await local.embed_tokens(texts)
+    assert embedded.tokens is not None
+    np.testing.assert_array_equal(embedded.vectors, await local.embed(texts))
+    query = await local.embed_query("Where does the cat nap?")
+    np.testing.assert_array_equal(query.vector, (await local.embed(["Where does the cat nap?"]))[0])
+    assert query.tokens is not None
+    assert query.words[4:6] == ("cat", "nap")
+    nearest = nearest_tokens(query.tokens, embedded.tokens)
+    assert nearest.shape == (len(texts), len(query.words))
+    assert nearest[0, 4] > nearest[1, 4] + 0.1
+    assert nearest[0, 5] > nearest[1, 5] + 0.1
+    candidates = [
+        Candidate(text, 0.0, None, None, None, packed)
+        for text, packed in zip(texts, embedded.tokens, strict=True)
+    ]
+    scores = late_scores(query, candidates)
+    assert max(scores, key=scores.__getitem__) == texts[0]
+
+
+def test_what_is_stored_of_tokens_means_the_same_on_every_machine() -> None:
+    turned = rotation(384)
+    np.testing.assert_allclose(turned @ turned.T, np.eye(384), atol=1e-5)
+    tokens = np.sin(np.arange(2 * 384, dtype=np.float32)).reshape(2, 384)
+    rounded = np.round(turned * 1e4).astype("<i2").tobytes()
+    assert hashlib.sha256(rounded).hexdigest()[:16] == "7fc796427e4ca6c4"
+    (nearest,) = nearest_tokens(rotated(tokens), [pack(tokens)])
+    assert (nearest > 0.75).all()
 
 
 async def test_nothing_to_embed_is_no_vectors(local: LocalEmbedder) -> None:
@@ -186,3 +221,12 @@ def test_the_same_model_elsewhere_makes_the_same_vectors() -> None:
     )
     assert here.identity == there.identity
     assert here.identity != LocalEmbedder(MODEL_FOLDER, threads=1).identity
+
+
+async def test_where_an_embedder_makes_no_tokens_there_is_no_late_interaction() -> None:
+    with serving(Endpoint((200, embeddings), (200, embeddings))) as endpoint:
+        client = embedder(endpoint)
+        assert (await client.embed_tokens(["a"])).tokens is None
+        query = await client.embed_query("b")
+        assert late_scores(query, [Candidate("m", 0.0, None, None, None, b"")]) == {}
+        await client.aclose()

@@ -69,6 +69,15 @@ def test_each_hit_tells_its_rank_and_score_in_each_signal() -> None:
     assert told == {"dense": (2, 0.5), "text": (1, 1.0), "entity": (1, 1.0)}
 
 
+def test_similarity_word_by_word_decides_between_what_is_alike_as_a_whole() -> None:
+    dense = (candidate("whole", 0.61), candidate("words", 0.60), candidate("neither", 0.3))
+    ranked = fuse(read_query("x"), Signals(dense=dense, late={"whole": 0.5, "words": 0.9}), SearchConfig())
+    assert order(ranked) == ["words", "whole", "neither"]
+    told = {part.signal: (part.rank, part.score) for part in ranked[0].signals}
+    assert told == {"dense": (2, 0.9836), "late": (1, 1.0)}
+    assert order(fuse(read_query("x"), Signals(dense=dense), SearchConfig()))[0] == "whole"
+
+
 def test_what_the_person_asked_about_said_counts_more() -> None:
     found = Signals(
         dense=(candidate("theirs", 0.50, speaker="Ben Okri"), candidate("hers", 0.49, speaker="Ann Lee"))
