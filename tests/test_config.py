@@ -64,7 +64,7 @@ def test_file_environment_and_flags_override_in_this_order(
     monkeypatch.setenv("MCP_MEMORY_SEARCH__TEXT_WEIGHT", "0.5")
     config = load(path, {"session_id": "flag"})
     assert (config.user_id, config.agent_id, config.session_id) == ("file", "environment", "flag")
-    assert (config.search.limit, config.search.text_weight, config.search.dense_weight) == (5, 0.5, 0.7)
+    assert (config.search.limit, config.search.text_weight, config.search.dense_weight) == (5, 0.5, 0.3)
 
 
 def test_the_session_of_claude_code_is_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_the_wheel_carries_model_licence_and_prompts(wheel: zipfile.ZipFile) -> None:
     model = "mcp_memory/assets/all-MiniLM-L6-v2"
     digests = {
-        f"{model}/model_int8.onnx": "73246f6a47627fd13b8152f5965307eed39f54bd4233993ba21f4097d941c4ef",
+        f"{model}/model_int8.onnx": "8c425a0a3fa1138985c9e50e60f8c1a6999407d0f74227d4e258ebb15ef3beec",
         f"{model}/tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
     }
     for name, digest in digests.items():

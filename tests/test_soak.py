@@ -13,7 +13,7 @@ from stdio import Program
 @pytest.mark.skipif(sys.platform != "linux", reason="it finds the processes it kills in /proc")
 async def test_nothing_acknowledged_is_lost_or_stored_twice_while_processes_die(tmp_path: Path) -> None:
     plan = Plan(
-        fronts=3, adds=60, searches=15, kills=6, kill_seconds=1.5, front_kill_seconds=5.0, seconds=120.0
+        fronts=3, adds=40, searches=8, kills=6, kill_seconds=1.5, front_kill_seconds=4.0, seconds=120.0
     )
     outcome = await soak(Program.under(tmp_path), plan)
     assert outcome.is_right, told(outcome, plan)
