@@ -27,6 +27,7 @@ SPAWNS = 5
 ADDS = 100
 SEARCHES = 200
 FORGETS = 5
+TURNS = 3
 WARM_UP = 10
 """Calls before the clock runs: a warm server is measured, and the client has listed the tools."""
 IMPORT_BATCH = 100
@@ -52,8 +53,8 @@ MEASURES = {
     "add_p95_ms": "`add_memory`, p95, ms",
     "search_p50_ms": "`search_memory`, p50, ms",
     "search_p95_ms": "`search_memory`, p95, ms",
-    "add_in_process_ms": "`add_memory`, p50, without an owner, ms",
-    "search_in_process_ms": "`search_memory`, p50, without an owner, ms",
+    "owner_add_costs_ms": "`add_memory`, p50 more than in one process, by turns, ms",
+    "owner_search_costs_ms": "`search_memory`, p50 more than in one process, by turns, ms",
     "forget_p50_ms": "`forget` of one memory, erased and looked for, p50, ms",
     "front_peak_mb": "server, peak memory, MB",
     "owner_peak_mb": "owner, peak memory, MB",
@@ -169,14 +170,36 @@ async def _start_up(program: stdio.Program, progress: Progress, bar: TaskID) -> 
 
 
 async def _warm(program: stdio.Program) -> Row:
-    """The same calls through an owner and in one process; then some forgetting."""
+    """Calls of a server that shares an owner; then the same through an owner and in one process by turns, as
+    each leaves the store in another state than it found."""
     row = await _calls(program)
     stdio.stop(program)
-    alone = await _calls(dataclasses.replace(program, in_process=True))
+    alone = dataclasses.replace(program, in_process=True)
+    seconds: dict[str, list[float]] = {
+        "owner add": [],
+        "owner search": [],
+        "alone add": [],
+        "alone search": [],
+    }
+    peaks: list[int] = []
+    for turn in range(TURNS):
+        for who, started in (("alone", alone), ("owner", program)):
+            async with stdio.running(started) as server:
+                texts = [
+                    f"{text} Told to the {who}, {turn}." for text in synthetic.statements(WARM_UP + ADDS)
+                ]
+                for name, tool, key, values in (
+                    ("search", "search_memory", "query", synthetic.questions(WARM_UP + ADDS)),
+                    ("add", "add_memory", "content", texts[: WARM_UP + ADDS // TURNS]),
+                ):
+                    timed = [await _timed(server, tool, {key: value}) for value in values]
+                    seconds[f"{who} {name}"] += timed[WARM_UP:]
+                peaks += [peak] if who == "alone" and (peak := server.peak_bytes()) else []
+            stdio.stop(program)
     return row | {
-        "add_in_process_ms": alone["add_p50_ms"],
-        "search_in_process_ms": alone["search_p50_ms"],
-        "in_process_peak_mb": alone["front_peak_mb"],
+        "owner_add_costs_ms": _p50(seconds["owner add"]) - _p50(seconds["alone add"]),
+        "owner_search_costs_ms": _p50(seconds["owner search"]) - _p50(seconds["alone search"]),
+        "in_process_peak_mb": _megabytes(max(peaks, default=None)),
     }
 
 
