@@ -126,10 +126,6 @@ class Compare(_Body):
     repair: bool = False
 
 
-class NoteBackup(_Body):
-    path: str
-
-
 class Merge(_Body):
     ledger: Path
 
@@ -182,7 +178,6 @@ STATS = Operation("stats", Scoped, Stats, "How much is remembered in a scope.")
 HEALTH = Operation("health", Nothing, Health, "Places, sizes, and how far the indexes are.")
 COMPARE = Operation("compare", Compare, Comparison, "The stores row by row; or mended.", LONG)
 REBUILD = Operation("rebuild", Nothing, Rebuilding, "Begin to make the indexes anew.", LONG)
-NOTE_BACKUP = Operation("note_backup", NoteBackup, type(None), "Remember where a copy was written.")
 MERGE = Operation("merge", Merge, Merged, "Add what another ledger holds.", LONG)
 CAUGHT_UP = Operation("caught_up", CaughtUp, bool, "Wait until the indexes have everything.", LONG)
 
@@ -203,7 +198,6 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     HEALTH,
     COMPARE,
     REBUILD,
-    NOTE_BACKUP,
     MERGE,
     CAUGHT_UP,
 )

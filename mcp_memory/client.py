@@ -24,7 +24,6 @@ import anyio.to_thread
 import h11
 import httpcore2
 from anyio.abc import TaskGroup
-from filelock import FileLock, Timeout
 from packaging.version import Version
 from pydantic import ValidationError
 
@@ -32,8 +31,16 @@ from mcp_memory import __version__, api
 from mcp_memory.api import Failure, Hello, Operation
 from mcp_memory.background import background
 from mcp_memory.config import Config, handed_over
-from mcp_memory.errors import DataFolderUnusable, McpMemoryError, OwnerError, StoreLocked, named
-from mcp_memory.folder import Folder, OwnerRecord, is_locked, read_owner, released
+from mcp_memory.errors import McpMemoryError, OwnerError, StoreLocked, named
+from mcp_memory.folder import (
+    Folder,
+    OwnerRecord,
+    is_locked,
+    is_running,
+    read_owner,
+    released,
+    turn_to_start,
+)
 from mcp_memory.models import (
     AddRequest,
     AddResult,
@@ -165,9 +172,6 @@ class OwnerClient:
             await self._retire(link)
         return await self._call(api.REBUILD)
 
-    async def note_backup(self, path: str) -> None:
-        await self._call(api.NOTE_BACKUP, path=path)
-
     async def merge(self, ledger: Path) -> Merged:
         return await self._call(api.MERGE, ledger=ledger)
 
@@ -178,19 +182,18 @@ class OwnerClient:
     async def stop(cls, config: Config) -> OwnerRecord | None:
         """End the owner of a folder, once it has finished what it acknowledged; who it was, None when there
         was none. Raises OwnerError when it does not end."""
+        ended: OwnerRecord | None = None
         async with background() as tasks:
             client = cls(config, tasks)
-            link = await client._find()
-            if link is None:
-                return None
-            await client._retire(link)
-            with anyio.move_on_after(REACH_SECONDS):
-                while _is_running(link.record.pid):
-                    await anyio.sleep(POLL_SECONDS)
-            if is_locked(client._folder.lock):
-                raise OwnerError(client._folder.path, f"(process {link.record.pid}) does not end")
-            return link.record
-        raise AssertionError
+            if (link := await client._find()) is not None:
+                await client._retire(link)
+                ended = link.record
+                with anyio.move_on_after(REACH_SECONDS):
+                    while is_running(ended.pid):
+                        await anyio.sleep(POLL_SECONDS)
+                if is_locked(client._folder.lock):
+                    raise OwnerError(client._folder.path, f"(process {ended.pid}) does not end")
+        return ended
 
     async def _call(self, operation: Operation[_Answer], **arguments: Any) -> _Answer:
         """Ask the owner; when it dies, ask the next one the same."""
@@ -276,24 +279,17 @@ class OwnerClient:
         holder = await anyio.to_thread.run_sync(read_owner, self._folder)
         if holder is not None and not holder.shared and is_locked(self._folder.lock):
             raise StoreLocked(self._folder.path, f" (process {holder.pid})")
-        lock = FileLock(self._folder.start_lock, timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            await anyio.sleep(POLL_SECONDS)
-            return
-        except OSError as error:
-            raise DataFolderUnusable(self._folder.path, error.strerror or str(error)) from error
-        try:
-            # Another front may have started one between our look and our lock.
+        with turn_to_start(self._folder) as is_ours:
+            if not is_ours:
+                await anyio.sleep(POLL_SECONDS)
+                return
+            # Another front may have started one between our look and our turn.
             if (link := await self._find()) is not None:
                 await link.close()
                 return
             said = await anyio.to_thread.run_sync(
                 _started, self._config, self._folder, abandon_on_cancel=True
             )
-        finally:
-            lock.release()
         if said is not None:
             raise named(said.error, said.message)
 
@@ -304,15 +300,6 @@ class OwnerClient:
                 "forget, graph or vectors; ours count once it has ended (mcp-memory stop)",
                 self._folder.path,
             )
-
-
-def _is_running(pid: int) -> bool:
-    import psutil
-
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _write_id() -> str:

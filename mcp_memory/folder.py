@@ -162,6 +162,32 @@ def held(folder: Folder, record: OwnerRecord, wait: float = 1.0) -> Generator[No
         lock.release()
 
 
+@contextmanager
+def turn_to_start(folder: Folder) -> Generator[bool]:
+    """Whether it is ours to start an owner, as long as the block lasts. Raises DataFolderUnusable."""
+    lock = FileLock(folder.start_lock, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except OSError as error:
+        raise DataFolderUnusable(folder.path, error.strerror or str(error)) from error
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def is_running(pid: int) -> bool:
+    import psutil
+
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 async def released(folder: Folder, seconds: float) -> bool:
     """Wait until nobody holds the folder; whether that came true in time."""
     with anyio.move_on_after(seconds):

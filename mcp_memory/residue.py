@@ -69,16 +69,19 @@ def unexplained(wanted: Sequence[bytes], left: Iterable[str]) -> list[bytes]:
 def look(folder: Path, wanted: Sequence[bytes]) -> Look:
     """Every file below `folder`, in a process of its own."""
     request = {"folder": str(folder), "pieces": [base64.b64encode(piece).decode() for piece in wanted]}
-    done = subprocess.run(
-        python_command("mcp_memory.residue"),
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=SECONDS,
-        check=True,
-        env=environment(),
-    )
+    try:
+        done = subprocess.run(
+            python_command("mcp_memory.residue"),
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=SECONDS,
+            check=True,
+            env=environment(),
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Look(0, 0, (), (f"any file, for the look failed ({type(error).__name__})",))
     answer = json.loads(done.stdout)
     return Look(answer["files"], answer["bytes"], tuple(answer["found"]), tuple(answer["unread"]))
 

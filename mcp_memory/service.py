@@ -67,7 +67,7 @@ from mcp_memory.models import (
 from mcp_memory.retrieval import CANDIDATES, Query, Signals, fuse, late_scores, read_query
 from mcp_memory.store import Draft, Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
-from mcp_memory.store.ledger import backups, entities, forgetting, index_work, memories, plans, writes
+from mcp_memory.store.ledger import entities, forgetting, index_work, memories, plans, writes
 from mcp_memory.store.ledger.memories import Selection
 from mcp_memory.store.ledger.schema import new_id
 
@@ -283,10 +283,6 @@ class Service:
     async def rebuild(self) -> Rebuilding:
         """Begin to make both indexes anew; `health().pending` tells how far it is."""
         return await self._store.rebuild()
-
-    async def note_backup(self, path: str) -> None:
-        """Remember where a copy was written, which no forgetting reaches."""
-        await self._ledger.write(backups.note, path, datetime.now(UTC))
 
     async def merge(self, ledger: Path) -> Merged:
         """Add what another ledger holds and this one does not; what was forgotten here stays forgotten."""

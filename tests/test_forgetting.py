@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_memory import residue
+from mcp_memory import backup, residue
 from mcp_memory.config import Config
 from mcp_memory.errors import NothingHidden
 from mcp_memory.models import AddRequest, EntitiesRequest, ForgetRequest, Scope, SearchRequest, parse
 from mcp_memory.service import Service
-from mcp_memory.store.ledger import Ledger, schema
+from mcp_memory.store.ledger import Ledger, forgetting, schema
 
 SCOPE = Scope(user_id="u")
 
@@ -236,7 +236,7 @@ async def test_an_interrupted_forgetting_is_finished_by_the_next_owner(config: C
     ledger = sqlite3.connect(config.data_dir / "ledger.db")
     with ledger:
         past = int(datetime(2020, 1, 1, tzinfo=UTC).timestamp() * 1e6)
-        ledger.execute("INSERT INTO forgetting VALUES ('f_1', ?, ?)", (past, past))
+        ledger.execute("INSERT INTO forgetting (id, made_at, due_at) VALUES ('f_1', ?, ?)", (past, past))
         ledger.execute("UPDATE memory SET forgetting_id = 'f_1' WHERE id = ?", (gone,))
     ledger.close()
     async with Service.open(config) as service:
@@ -247,6 +247,33 @@ async def test_an_interrupted_forgetting_is_finished_by_the_next_owner(config: C
         (receipt,) = await service.receipts()
         assert (receipt.id, receipt.memory_ids, receipt.verified) == ("f_1", (gone,), True)
     assert files_with(config.data_dir, "xanthic") == []
+
+
+async def test_an_erasure_that_nobody_looked_after_is_never_called_verified(config: Config) -> None:
+    """As a process leaves it that dies between the deletion and the receipt."""
+    async with Service.open(config) as service:
+        gone = await add(service, "The marker is xanthic.")
+        _, ledger = await add(service, "The sky is grey."), Ledger(config.data_dir / "ledger.db")
+        now = datetime.now(UTC)
+        hiding = await ledger.write(forgetting.hide, SCOPE, [gone], now=now, due_at=now)
+        await ledger.write(forgetting.erase, hiding.id)
+        await ledger.close()
+    async with Service.open(config) as service:
+        with anyio.fail_after(20):
+            while not await service.receipts():
+                await anyio.sleep(0.05)
+        (receipt,) = await service.receipts()
+        assert (receipt.id, receipt.memory_ids, receipt.verified) == (hiding.id, (gone,), False)
+        assert "not looked for" in receipt.found[0]
+        assert (await service.compare()).unverified
+    assert files_with(config.data_dir, "xanthic") == []
+
+
+async def test_a_look_that_fails_is_told(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(residue, "SECONDS", 0.0)
+    result = await forget(service, await add(service, "The marker is xanthic."))
+    assert (result.status, result.verified) == ("erased", False)
+    assert "the look failed" in result.found[0]
 
 
 async def test_what_another_still_says_may_be_found_and_proves_nothing(service: Service) -> None:
@@ -304,11 +331,18 @@ async def test_damaged_indexes_that_were_set_aside_are_erased_too(service: Servi
     assert not aside.exists()
 
 
-async def test_backups_are_named_as_the_place_it_cannot_reach(service: Service) -> None:
-    await service.note_backup("/backups/sunday")
+def _quietly(*_: object) -> None:
+    """Progress nobody looks at."""
+
+
+async def test_backups_made_since_are_named_as_the_place_it_cannot_reach(
+    service: Service, config: Config, tmp_path: Path
+) -> None:
+    await add(service, "a b c")
+    await backup.write(config, tmp_path / "sunday", None, _quietly)
     memory = await add(service, "x y z")
-    await service.note_backup("/backups/monday")
-    assert (await forget(service, memory)).backups == ("/backups/monday",)
+    await backup.write(config, tmp_path / "monday", None, _quietly)
+    assert (await forget(service, memory)).backups == (str(tmp_path / "monday"),)
 
 
 async def test_nothing_to_forget_is_told(service: Service) -> None:

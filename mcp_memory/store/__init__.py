@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib import import_module
@@ -18,7 +17,6 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
-import sqlalchemy as sa
 
 from mcp_memory import __version__, residue
 from mcp_memory.background import background
@@ -73,6 +71,7 @@ RETRY_SECONDS = 30.0
 """Pause before index work that failed is tried again."""
 TIDY_SECONDS = 1.5
 """Time to compact the table when closing: a host waits two seconds for its server to end, then kills it."""
+INTERRUPTED = "not looked for: the process that erased it ended before it had looked, and the words are gone"
 DIFFERENCES = 200
 """Differences named in one comparison; the total counts all."""
 
@@ -490,9 +489,7 @@ class Store:
         await self._open(self._graph, self._open_graph)
         await self._open(self._vectors, self._open_vectors)
 
-    async def _open(
-        self, place: _Place[_Index], open_index: Callable[[], Awaitable[tuple[_Index, bool]]]
-    ) -> None:
+    async def _open(self, place: _Place[_Index], open_index: Callable[[], Awaitable[_Index]]) -> None:
         if place.index is not None:
             return
         path = self._folder.vectors if place.name == "vectors" else self._folder.graph.parent
@@ -503,7 +500,7 @@ class Store:
                 if place.is_damaged:
                     await anyio.to_thread.run_sync(self._folder.put_aside, path)
                     place.is_damaged = False
-                place.index, _ = await open_index()
+                place.index = await open_index()
                 place.problem = None
                 return
             except EmbedderChanged as error:
@@ -511,7 +508,8 @@ class Store:
                     place.problem = error
                     return
                 logger.warning("the vectors of %s are made anew by %s", error.stored, self._embed.identity)
-                await anyio.to_thread.run_sync(shutil.rmtree, path)
+                tables, _ = await _modules()
+                await anyio.to_thread.run_sync(tables.remove, path)
             except IndexFailed as error:
                 place.problem, place.is_damaged = error, True
                 if is_last:
@@ -521,7 +519,7 @@ class Store:
                 place.problem = error
                 raise
 
-    async def _open_vectors(self) -> tuple[VectorTable, bool]:
+    async def _open_vectors(self) -> VectorTable:
         tables, _ = await _modules()
         table, is_new = await tables.VectorTable.open(
             self._folder.vectors, embedder=self._embed.identity, dimension=self._embed.dimension
@@ -531,9 +529,9 @@ class Store:
         await self.ledger.write(index_work.enqueue_missing, present)
         if left_over := present - await self.ledger.read(index_work.memory_ids):
             await table.delete(sorted(left_over))
-        return table, is_new
+        return table
 
-    async def _open_graph(self) -> tuple[Graph, bool]:
+    async def _open_graph(self) -> Graph:
         _, graphs = await _modules()
         settings = self._config.graph
         graph, is_new = await graphs.Graph.open(
@@ -544,7 +542,7 @@ class Store:
             await graph.load(await self.ledger.read(index_work.graph_rows))
         elif abs(await graph.count() - count) > await self.ledger.read(index_work.pending_count):
             await graph.renew(await self.ledger.read(index_work.graph_rows))
-        return graph, is_new
+        return graph
 
     async def _catch_up(self) -> None:
         while work := await self._pending():
@@ -571,11 +569,13 @@ class Store:
         """Out of the indexes, then out of the ledger, so that an interrupted erasure knows what to repeat."""
         wanted = residue.pieces(await self.ledger.read(forgetting.words_of, due.memory_ids))
         vectors = await self._erase_from_indexes(due.memory_ids)
-        erased = await self.ledger.write(forgetting.erase, due.id)
+        erased = due.erased or await self.ledger.write(forgetting.erase, due.id)
         rows = await self.ledger.read(index_work.graph_rows)
         if self._graph.index is not None:
             await self._use(self._graph, lambda graph: graph.renew(rows))
         looked = await self._look(wanted, vectors)
+        if due.erased is not None:
+            looked = replace(looked, found=(*looked.found, INTERRUPTED))
         receipt = await self.ledger.write(forgetting.finish, due, erased, looked, datetime.now(UTC))
         if receipt.found:
             logger.error("erased, but something is left: %s", "; ".join(receipt.found))
@@ -601,7 +601,7 @@ class Store:
 
     async def _look(self, wanted: list[bytes], vectors: list[bytes]) -> Looked:
         """Look through every file for what nothing that is kept explains."""
-        proving = await self.ledger.read(_unexplained, wanted)
+        proving = await self.ledger.read(forgetting.unexplained, wanted)
         proving += vectors
         look = partial(residue.look, self._folder.path, proving)
         clean = await self.ledger.checkpoint()
@@ -618,7 +618,7 @@ class Store:
     async def _differences(self) -> list[Difference]:
         tables, _ = await _modules()
         pending = await self.ledger.read(index_work.pending_ids)
-        expected = await self.ledger.read(comparison.expected_rows, tables.worded)
+        expected = await self.ledger.read(index_work.expected_rows, tables.worded)
         rows = await comparison.row_differences(self._vectors.get().rows(), expected, pending)
         theirs, ours = await self._graph.get().topology(), await self.ledger.read(index_work.graph_rows)
         return rows + comparison.graph_differences(theirs, ours, pending)
@@ -679,7 +679,3 @@ async def _index_health(place: _Place[VectorTable] | _Place[Graph], expected: in
     except StoreError as error:
         rows, size, problem = None, 0, str(error)
     return IndexHealth(name=place.name, rows=rows, expected=expected, bytes=size, problem=problem)
-
-
-def _unexplained(connection: sa.Connection, wanted: list[bytes]) -> list[bytes]:
-    return residue.unexplained(wanted, forgetting.words_left(connection))

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Iterable
 from typing import Literal
 
-import sqlalchemy as sa
-
-from mcp_memory.models import Difference, Memory
-from mcp_memory.store.ledger import index_work
+from mcp_memory.models import Difference
 from mcp_memory.store.ledger.index_work import GraphRows
-from mcp_memory.store.ledger.rows import owner_of
-
-PAGE = 1_000
 
 _Problem = Literal["missing", "left over", "twice", "not as in the ledger"]
-
-
-def expected_rows(connection: sa.Connection, worded: Callable[[Memory], str]) -> dict[str, tuple[str, str]]:
-    """Owner and full text of every memory, by id."""
-    expected: dict[str, tuple[str, str]] = {}
-    last = 0
-    while page := index_work.every_memory(connection, last, PAGE):
-        last = page[-1][0]
-        expected.update((memory.id, (owner_of(memory), worded(memory))) for _, memory in page)
-    return expected
 
 
 def graph_differences(theirs: GraphRows, ours: GraphRows, pending: frozenset[str]) -> list[Difference]:

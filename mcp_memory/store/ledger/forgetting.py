@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from mcp_memory import residue
 from mcp_memory.models import Hidden, Kept, Receipt, Scope
 from mcp_memory.store.ledger import entities, index_work, schema, writes
 from mcp_memory.store.ledger.rows import visible
@@ -47,6 +48,9 @@ class Due:
     id: str
     made_at: datetime
     memory_ids: tuple[str, ...]
+    erased: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    """Ids of the memories and entities that are deleted from the ledger already, by a process that ended
+    before it wrote the receipt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,8 @@ def _unmark(connection: sa.Connection, ids: Sequence[str]) -> None:
             sa.update(schema.memory).where(schema.memory.c.id.in_(some)).values(forgetting_id=None)
         )
     empty = ~sa.exists().where(schema.memory.c.forgetting_id == schema.forgetting.c.id)
-    connection.execute(sa.delete(schema.forgetting).where(empty))
+    unbegun = schema.forgetting.c.erased_memories.is_(None)
+    connection.execute(sa.delete(schema.forgetting).where(empty, unbegun))
 
 
 def members(connection: sa.Connection, scope: Scope, forgetting_ids: Sequence[str]) -> tuple[str, ...]:
@@ -231,7 +236,13 @@ def due(connection: sa.Connection, now: datetime) -> tuple[Due, ...]:
     times = schema.forgetting.c
     query = sa.select(schema.forgetting).where((times.due_at <= now) | (times.due_at <= times.made_at))
     rows = connection.execute(query.order_by(schema.forgetting.c.made_at)).all()
-    return tuple(Due(row.id, row.made_at, _members(connection, row.id)) for row in rows)
+    return tuple(Due(row.id, row.made_at, _members(connection, row.id), _erased(row)) for row in rows)
+
+
+def _erased(row: sa.Row[Any]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    if row.erased_memories is None:
+        return None
+    return tuple(row.erased_memories.split()), tuple(row.erased_entities.split())
 
 
 def words_of(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str, ...]:
@@ -274,6 +285,11 @@ def words_left(connection: sa.Connection) -> Iterator[str]:
             yield from (value for value in row if value)
 
 
+def unexplained(connection: sa.Connection, wanted: Sequence[bytes]) -> list[bytes]:
+    """Those pieces that nothing which is still remembered contains."""
+    return residue.unexplained(wanted, words_left(connection))
+
+
 def erase(connection: sa.Connection, forgetting_id: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Delete what is hidden under this id; answers the ids of memories and of entities nothing mentions any
     more."""
@@ -287,6 +303,11 @@ def erase(connection: sa.Connection, forgetting_id: str) -> tuple[tuple[str, ...
     unused = ~sa.exists().where(schema.relation.c.predicate == schema.predicate.c.code)
     connection.execute(sa.delete(schema.predicate).where(unused))
     index_work.mark_done(connection, removed)
+    connection.execute(
+        sa.update(schema.forgetting)
+        .where(schema.forgetting.c.id == forgetting_id)
+        .values(erased_memories=" ".join(removed), erased_entities=" ".join(orphans))
+    )
     return removed, orphans
 
 
@@ -380,15 +401,16 @@ def _owned(scope: Scope) -> sa.ColumnElement[bool]:
 
 def hidden(connection: sa.Connection, scope: Scope) -> tuple[Hidden, ...]:
     """What can still be brought back in this scope, the next to be erased first."""
+    times = schema.forgetting.c
     query = (
-        sa.select(schema.forgetting, schema.memory.c.id)
+        sa.select(times.id, times.made_at, times.due_at, schema.memory.c.id.label("memory_id"))
         .join(schema.memory, schema.memory.c.forgetting_id == schema.forgetting.c.id)
         .where(_owned(scope))
         .order_by(schema.forgetting.c.due_at, schema.forgetting.c.id, schema.memory.c.seq)
     )
     found: dict[str, tuple[datetime, datetime, list[str]]] = {}
     for row in connection.execute(query):
-        found.setdefault(row[0], (row.made_at, row.due_at, []))[2].append(row[3])
+        found.setdefault(row.id, (row.made_at, row.due_at, []))[2].append(row.memory_id)
     return tuple(
         Hidden(id=one, made_at=made_at, due_at=due_at, memory_ids=tuple(ids))
         for one, (made_at, due_at, ids) in found.items()

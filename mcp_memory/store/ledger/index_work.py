@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -12,8 +12,11 @@ from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import Memory
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import COLUMNS, memory_of
+from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of
 from mcp_memory.store.ledger.schema import chunks
+
+COMPARED = 1_000
+"""Memories read at once for a comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,16 @@ def every_memory(connection: sa.Connection, after_seq: int, limit: int) -> tuple
         .order_by(schema.memory.c.seq)
     )
     return tuple((row.seq, memory_of(row)) for row in connection.execute(query.limit(limit)))
+
+
+def expected_rows(connection: sa.Connection, worded: Callable[[Memory], str]) -> dict[str, tuple[str, str]]:
+    """Owner and full text of every memory, by id."""
+    expected: dict[str, tuple[str, str]] = {}
+    last = 0
+    while page := every_memory(connection, last, COMPARED):
+        last = page[-1][0]
+        expected.update((memory.id, (owner_of(memory), worded(memory))) for _, memory in page)
+    return expected
 
 
 def to_index(connection: sa.Connection, ids: Sequence[str]) -> tuple[Memory, ...]:

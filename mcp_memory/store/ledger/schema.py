@@ -198,6 +198,9 @@ forgetting = sa.Table(
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("made_at", Time, nullable=False),
     sa.Column("due_at", Time, nullable=False, index=True),
+    # Ids of memories and of entities, between their deletion here and the receipt.
+    sa.Column("erased_memories", sa.Text),
+    sa.Column("erased_entities", sa.Text),
 )
 receipt = sa.Table(
     "receipt",
@@ -226,7 +229,12 @@ def create(connection: sa.Connection) -> None:
 def _migration_2(connection: sa.Connection) -> None:
     """Sources, spellings, hidden memories, receipts, write ids and backups."""
     connection.exec_driver_sql("ALTER TABLE memory ADD COLUMN forgetting_id TEXT")
-    for table in (source, spelling, written, forgetting, receipt, backup):
+    connection.exec_driver_sql(
+        "CREATE TABLE forgetting "
+        "(id TEXT NOT NULL PRIMARY KEY, made_at BIGINT NOT NULL, due_at BIGINT NOT NULL)"
+    )
+    connection.exec_driver_sql("CREATE INDEX ix_forgetting_due_at ON forgetting (due_at)")
+    for table in (source, spelling, written, receipt, backup):
         table.create(connection)
     hidden = next(one for one in memory.indexes if one.name == "memory_by_forgetting")
     hidden.create(connection)
@@ -243,7 +251,13 @@ def _migration_2(connection: sa.Connection) -> None:
     connection.exec_driver_sql(into + said + unseen)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_migration_2,)
+def _migration_3(connection: sa.Connection) -> None:
+    """What an erasure has deleted, until its receipt is written."""
+    for column in ("erased_memories", "erased_entities"):
+        connection.exec_driver_sql(f"ALTER TABLE forgetting ADD COLUMN {column} TEXT")
+
+
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_migration_2, _migration_3)
 """Each takes an older ledger one version further: the first from version 1 to 2. Append, never edit what was
 released."""
 VERSION = 1 + len(MIGRATIONS)
