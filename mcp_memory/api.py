@@ -28,6 +28,7 @@ from mcp_memory.models import (
     Memory,
     MemoryDetail,
     Merged,
+    Rating,
     Rebuilding,
     Receipt,
     Scope,
@@ -92,6 +93,12 @@ class Unforget(Scoped):
 
 class Get(Scoped):
     memory_id: str
+
+
+class Rate(Scoped):
+    memory_id: str
+    rating: Rating
+    source: str | None = None
 
 
 class Recent(Scoped):
@@ -170,6 +177,7 @@ UNFORGET = Operation("unforget", Unforget, Unforgotten, "Bring back what is hidd
 HIDDEN = Operation("hidden", Scoped, tuple[Hidden, ...], "What can still be brought back.")
 RECEIPTS = Operation("receipts", Limited, tuple[Receipt, ...], "The latest erasures.")
 GET = Operation("get", Get, MemoryDetail, "One memory whole.")
+RATE = Operation("rate", Rate, type(None), "Note what somebody thinks of a memory.")
 RECENT = Operation("recent", Recent, tuple[Memory, ...], "The latest said, newest first.")
 SESSION = Operation("session", Session, tuple[Memory, ...], "What was said in one session.")
 SESSIONS = Operation("sessions", Sessions, tuple[SessionSummary, ...], "Sessions, latest first.")
@@ -190,6 +198,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     HIDDEN,
     RECEIPTS,
     GET,
+    RATE,
     RECENT,
     SESSION,
     SESSIONS,

@@ -190,37 +190,46 @@ def search(
     context: typer.Context,
     query: Annotated[str, typer.Argument(help="A question, or words; - reads them from stdin.")],
     limit: Annotated[int | None, typer.Option(help="Hits, 1 to 100.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Size of the answer, 100 to 20000.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Show texts uncut.")] = False,
+    cursor: Annotated[str | None, typer.Option(help="Go on where an answer ended.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only this kind; may be repeated.")] = None,
+    level: Annotated[list[str] | None, typer.Option(help="Only this level; may be repeated.")] = None,
     entity: Annotated[str | None, typer.Option(help="Only what mentions this name, alias or id.")] = None,
     since: Annotated[str | None, typer.Option(help="Said at or after, ISO 8601.")] = None,
     until: Annotated[str | None, typer.Option(help="Said at or before, ISO 8601.")] = None,
+    valid_since: Annotated[str | None, typer.Option(help="True at or after, ISO 8601.")] = None,
+    valid_until: Annotated[str | None, typer.Option(help="True at or before, ISO 8601.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="As it was known and true then, ISO 8601.")] = None,
+    where: Annotated[str | None, typer.Option(help="""Metadata, as JSON: '{"stars": {"gte": 4}}'.""")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show why each hit is one.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search memory by meaning, words and names."""
-    config = _flags(context).config()
+    """Search memory by meaning, words, names and dates."""
     request = parse(
         SearchRequest,
         {
             "query": _stdin_text() if query == "-" else query,
-            "limit": config.search.limit if limit is None else limit,
+            "limit": limit,
+            "max_tokens": max_tokens,
+            "detail": "full" if full else "concise",
+            "cursor": cursor,
             "kinds": kind or [],
+            "levels": level or [],
             "entity": entity,
             "since": since,
             "until": until,
+            "valid_since": valid_since,
+            "valid_until": valid_until,
+            "as_of": as_of,
+            "where": None if where is None else _json_object("where", where),
+            "explain": explain,
         },
     )
     result = _with_memory(context, lambda memory, scope: memory.search(scope, request))
     from mcp_memory import text as shown
 
-    def lines() -> Iterator[str]:
-        if not result.hits:
-            yield shown.NOTHING
-        for hit in result.hits:
-            yield f"{hit.score:.2f}  {shown.memory_line(hit.memory, limit=None)}"
-            yield f"      {shown.signals(hit)}"
-        yield from (f"partly answered: {one}" for one in result.degraded)
-
-    _show(result, as_json, lines)
+    _show(result, as_json, lambda: shown.searched(result).splitlines())
 
 
 @app.command(epilog="Example: mcp-memory entities Ann")

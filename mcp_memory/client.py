@@ -55,6 +55,7 @@ from mcp_memory.models import (
     Memory,
     MemoryDetail,
     Merged,
+    Rating,
     Rebuilding,
     Receipt,
     Scope,
@@ -135,6 +136,9 @@ class OwnerClient:
 
     async def get(self, scope: Scope, memory_id: str) -> MemoryDetail:
         return await self._call(api.GET, scope=scope, memory_id=memory_id)
+
+    async def rate(self, scope: Scope, memory_id: str, rating: Rating, *, source: str | None = None) -> None:
+        await self._call(api.RATE, scope=scope, memory_id=memory_id, rating=rating, source=source)
 
     async def recent(
         self, scope: Scope, *, kinds: tuple[Kind, ...] = (), limit: int = 20, offset: int = 0

@@ -63,25 +63,57 @@ class EmbeddingConfig(_Section):
         return self
 
 
-class SearchConfig(_Section):
-    """How signals are weighed. The defaults were chosen on development data; `benchmarks/` shows how."""
+Weight = Annotated[float, Field(ge=-10, le=10)]
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 10
-    """Hits of one search when the caller does not say."""
-    dense_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
-    """Weight of similarity in meaning of the text as a whole."""
-    late_weight: Annotated[float, Field(ge=0, le=10)] = 1.5
-    """Weight of similarity in meaning word by word, which the local model tells."""
-    dense_alone_weight: Annotated[float, Field(ge=0, le=10)] = 0.7
-    """Weight of similarity of the whole where words cannot be compared, as with an endpoint's model."""
-    text_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
-    """Weight of shared words (BM25)."""
-    session_weight: Annotated[float, Field(ge=0, le=10)] = 0.3
-    """Weight of how well the whole session of a memory fits."""
-    entity_weight: Annotated[float, Field(ge=0, le=10)] = 0.1
-    """Weight of mentioning an entity that the query names."""
-    speaker_boost: Annotated[float, Field(ge=1, le=10)] = 1.2
-    """Factor for what the person said whom the query is about."""
+
+class Weights(_Section):
+    """How much each signal counts. Set on development data with `benchmarks/weights.py`."""
+
+    dense: Weight = 0.3
+    """Similarity in meaning of the text as a whole."""
+    dense_alone: Weight = 0.7
+    """The same where words cannot be compared, as with an endpoint's model."""
+    late: Weight = 1.3
+    """Similarity in meaning word by word, which the local model tells."""
+    text: Weight = 0.3
+    """Shared words (BM25)."""
+    nearby: Weight = 0.3
+    """Shared words together with the turns just before and after."""
+    session: Weight = 0.3
+    """Shared words of the whole session."""
+    session_late: Weight = 0.5
+    """Similarity word by word of the best turn in the session."""
+    entity: Weight = 0.1
+    """Mentions an entity that the query names."""
+    speaker: Weight = 0.5
+    """Was said by whom the query is about."""
+    date: Weight = 0.4
+    """Was said on a date that the query names."""
+    time: Weight = 0.3
+    """Names a time, when the query asks for one."""
+    number: Weight = 0.1
+    """Holds a number, when the query asks for one."""
+    question: Weight = -0.1
+    """Is itself a question."""
+    reply: Weight = 0.3
+    """Follows a question that is similar to the query."""
+    exact: Weight = 1.0
+    """Holds a quotation or an identifier of the query exactly."""
+    rating: Weight = 0.1
+    """Was rated useful; wrong counts against it."""
+
+
+class SearchConfig(_Section):
+    """How memories are found and how much of them is answered."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    """Hits of one search at most, when the caller does not say; `max_tokens` usually ends it before."""
+    max_tokens: Annotated[int, Field(ge=100, le=20_000)] = 1_000
+    """Size of one answer, in tokens of four characters, when the caller does not say."""
+    words_mib: Annotated[int, Field(ge=0, le=16_384)] = 96
+    """Memory, in MiB, for the words of those who search. Whoever has more to search through is searched by
+    the full-text index on disk, which ranks a little worse; 0 uses that alone."""
+    weights: Weights = Weights()
 
 
 class MemoryConfig(_Section):

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from mcp_memory.conditions import read_condition
 from mcp_memory.errors import InvalidInput, shown
 
 Kind = Literal["message", "fact", "preference", "event", "plan", "procedure", "summary"]
@@ -43,7 +44,24 @@ EntityType = Literal[
     "code",
     "file",
 ]
-Signal = Literal["dense", "late", "text", "session", "entity", "speaker"]
+Signal = Literal[
+    "dense",
+    "late",
+    "text",
+    "nearby",
+    "session",
+    "session_late",
+    "entity",
+    "speaker",
+    "date",
+    "time",
+    "number",
+    "question",
+    "reply",
+    "exact",
+    "rating",
+]
+"""What speaks for a memory; `mcp_memory.config.Weights` says what each is."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -57,6 +75,8 @@ time-out."""
 MAX_NAMED = 200
 """Entities, and relations, that one call may bring."""
 MAX_LIMIT = 100
+MIN_ANSWER_TOKENS, MAX_ANSWER_TOKENS = 100, 20_000
+"""Of one answer, in tokens of four characters. Hosts warn above 10,000."""
 FUTURE_TOLERANCE = timedelta(days=1)
 """How far ahead of our clock a time of saying may lie: clocks differ, and so do days around the globe."""
 
@@ -108,6 +128,11 @@ def _metadata(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         raise ValueError(
             f"is {size:,} bytes as JSON; at most {MAX_METADATA_BYTES:,} are kept: put long text in content"
         )
+    return value
+
+
+def _where(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    read_condition(value)
     return value
 
 
@@ -178,6 +203,11 @@ Words = Annotated[str, AfterValidator(_words)]
 Metadata = Annotated[dict[str, JsonValue], AfterValidator(_metadata)]
 Importance = Annotated[float, Field(ge=0.0, le=1.0)]
 Limit = Annotated[int, Field(ge=1, le=MAX_LIMIT)]
+AnswerTokens = Annotated[int, Field(ge=MIN_ANSWER_TOKENS, le=MAX_ANSWER_TOKENS)]
+Where = Annotated[dict[str, JsonValue], AfterValidator(_where)]
+Detail = Literal["concise", "full"]
+Confidence = Literal["strong", "likely", "weak"]
+Rating = Literal["useful", "useless", "wrong"]
 
 
 class _Value(BaseModel):
@@ -269,26 +299,24 @@ class AddRequest(_Value):
     messages: tuple[NewMessage, ...] = Field(
         default=(), max_length=MAX_MESSAGES, description="Or: verbatim turns of a conversation"
     )
-    kind: Kind | None = Field(default=None, description="Default: fact; for messages: message")
+    kind: Kind | None = Field(default=None, description="Default fact; for messages message")
     level: Level = Field(
         default="user",
         description="user: lasts, everywhere; session: this session only; agent: what the agent learned",
     )
-    observed_at: ObservedAt | None = Field(
-        default=None, description="When it was said, if not now (ISO 8601)"
-    )
+    observed_at: ObservedAt | None = Field(default=None, description="When said, if not now (ISO 8601)")
     valid_from: Moment | None = Field(default=None, description="True since")
     valid_until: Moment | None = Field(default=None, description="True until")
     importance: Importance = Field(default=0.5, description="0 to 1")
-    metadata: Metadata = Field(default_factory=dict, description="JSON object, up to 8 kB")
+    metadata: Metadata = Field(default_factory=dict)
     entities: tuple[NewEntity, ...] = Field(
         default=(), max_length=MAX_NAMED, description="People, places, things it mentions"
     )
     relations: tuple[NewRelation, ...] = Field(
-        default=(), max_length=MAX_NAMED, description="Ann –works at→ Acme: how they are joined"
+        default=(), max_length=MAX_NAMED, description="Ann –works at→ Acme"
     )
     sources: tuple[Identifier, ...] = Field(
-        default=(), max_length=MAX_NAMED, description="Ids of the memories this was drawn from"
+        default=(), max_length=MAX_NAMED, description="Ids of memories it was drawn from"
     )
 
     @model_validator(mode="after")
@@ -301,40 +329,53 @@ class AddRequest(_Value):
         return self
 
 
+_KindByName = Annotated[Kind, WithJsonSchema({"type": "string"})]
+_LevelByName = Annotated[Level, WithJsonSchema({"type": "string"})]
+_EntityTypeByName = Annotated[EntityType, WithJsonSchema({"type": "string"})]
+"""The same without their names in the schema: what may be filtered by is what an answer showed."""
+
+
 class SearchRequest(_Value):
     query: Words = Field(description="A question or words, in full")
-    limit: Limit = Field(default=10, description="Hits, 1 to 100")
-    kinds: tuple[Kind, ...] = Field(default=(), description="Only these kinds")
-    entity: Identifier | None = Field(default=None, description="Only what mentions this name, alias or id")
-    since: Moment | None = Field(default=None, description="Said at or after")
-    until: MomentUntil | None = Field(default=None, description="Said at or before")
+    limit: Limit | None = Field(default=None, description="Hits, 1 to 100")
+    max_tokens: AnswerTokens | None = Field(default=None, description="Of the answer; default 1000")
+    detail: Detail = Field(default="concise", description="full: texts uncut")
+    cursor: str | None = Field(default=None, description="For the next page")
+    kinds: tuple[_KindByName, ...] = ()
+    levels: tuple[_LevelByName, ...] = ()
+    entity: Identifier | None = Field(default=None, description="What mentions this name, alias or id")
+    since: Moment | None = Field(default=None, description="Said since")
+    until: MomentUntil | None = None
+    valid_since: Moment | None = Field(default=None, description="True since")
+    valid_until: MomentUntil | None = None
+    as_of: MomentUntil | None = Field(default=None, description="Known and true then")
+    where: Where | None = Field(default=None, description='Metadata: {"stars": {"gte": 4}}; and, or, not')
+    reference_time: Moment | None = Field(default=None, description="Now, for 'last week'")
+    explain: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_range(self.since, self.until, "since", "until")
+        _check_range(self.valid_since, self.valid_until, "valid_since", "valid_until")
+        if self.as_of is not None and (self.until or self.valid_since or self.valid_until):
+            raise ValueError("as_of says until when and what was true; leave out until and valid_…")
         return self
-
-
-_EntityTypeByName = Annotated[EntityType, WithJsonSchema({"type": "string"})]
-"""The same without its fourteen names in the schema: what may be filtered by is what an answer showed."""
 
 
 class EntitiesRequest(_Value):
     """A page of entities, or one of them whole (`entity`: its name, an alias or its id)."""
 
-    entity: Identifier | None = Field(default=None, description="One entity whole: its name, alias or id")
+    entity: Identifier | None = Field(default=None, description="One whole: name, alias or id")
     query: Identifier | None = Field(default=None, description="Part of a name")
     types: tuple[_EntityTypeByName, ...] = Field(default=(), description="Only these types")
     limit: Limit = Field(default=20, description="Entities, 1 to 100")
-    offset: int = Field(default=0, ge=0, le=2**31, description="Entities to skip, for the next page")
+    offset: int = Field(default=0, ge=0, le=2**31, description="To skip, for the next page")
 
 
 class ForgetRequest(_Value):
     """By `ids` at once; by anything wider a plan first, then again with its `plan_id`."""
 
-    ids: tuple[Identifier, ...] = Field(
-        default=(), max_length=1_000, description="Memory ids, forgotten at once"
-    )
+    ids: tuple[Identifier, ...] = Field(default=(), max_length=1_000, description="Forgotten at once")
     plan_id: Identifier | None = Field(default=None, description="Carry out this plan")
     query: Words | None = Field(default=None, description="What the words are about")
     entity: Identifier | None = Field(default=None, description="All that mentions it")
@@ -387,6 +428,24 @@ class Memory(_Value):
         """The text with who said it, when that is known: `Ann: I moved to Lisbon.`"""
         return f"{self.speaker}: {self.text}" if self.speaker else self.text
 
+    @property
+    def worded(self) -> str:
+        return worded(self.observed_at, self.speaker, self.text)
+
+
+def worded(observed_at: datetime, speaker: str | None, text: str) -> str:
+    """What full text searches: `8 May 2023 Ann: I moved to Lisbon.`
+
+    Who and when are among the words that are asked for: on LoCoMo the speaker was worth 3 points, the date 3
+    more.
+    """
+    said = f"{speaker}: {text}" if speaker else text
+    return f"{observed_at.day} {_MONTHS[observed_at.month - 1]} {observed_at.year} {said}"
+
+
+_MONTHS = "January February March April May June July August September October November December".split()
+"""Whatever the machine's language is."""
+
 
 class SignalScore(_Value):
     """Where one signal ranked a hit: `rank` from 1, `score` normalised to 0–1 within the query."""
@@ -396,13 +455,30 @@ class SignalScore(_Value):
     score: float
 
 
+class Repetition(_Value):
+    """The same words said more than once."""
+
+    times: int
+    last: Moment
+
+
 class Hit(_Value):
-    """A memory that answers a query. `score` is the fused sum: it orders hits of one query, and no more than
-    that."""
+    """A memory that answers a query. `score` is the weighted sum of its signals: it orders the hits of one
+    query, and no more than that."""
 
     memory: Memory
     score: float
-    signals: tuple[SignalScore, ...]
+    confidence: Confidence
+    """strong: nine in ten of such are evidence; likely: one in two; weak: the rest."""
+    shown: str
+    """The text as the answer shows it: whole, or the part of it that the query is about."""
+    signals: tuple[SignalScore, ...] = ()
+    """Only when asked to explain."""
+    neighbours: tuple[Memory, ...] = ()
+    """Turns just before and after it, in order of time, as far as they fit the answer."""
+    repeated: Repetition | None = None
+    conflicts: tuple[Memory, ...] = ()
+    """What says otherwise of the same thing, said before it."""
 
 
 AddStatus = Literal["stored", "duplicate", "restored"]
@@ -431,8 +507,19 @@ class AddResult(_Value):
 
 class SearchResult(_Value):
     hits: tuple[Hit, ...]
+    """Best first."""
+    known: bool = True
+    """Whether anything answers the query; if not, `hits` are the nearest and no more than that."""
     total: int
     """How many memories were considered a candidate, of which `hits` are the best."""
+    left_out: int = 0
+    """Candidates weaker than those shown, here and on the pages before."""
+    cursor: str | None = None
+    """Asks for the next page."""
+    standing: tuple[Memory, ...] = ()
+    """Preferences and procedures of the scope, which hold whatever is asked."""
+    tokens: int = 0
+    """Of the answer as text, at four characters each."""
     degraded: tuple[str, ...] = ()
 
 
@@ -558,7 +645,7 @@ class Unforgotten(_Value):
 
 
 class HistoryEvent(_Value):
-    event: Literal["created", "repeated", "restored"]
+    event: Literal["created", "repeated", "restored", "useful", "useless", "wrong"]
     at: Moment
     source: str | None = None
 

@@ -1,17 +1,27 @@
-"""From a query to ranked memories: what the query names, the signals that answer it, and their fusion."""
+"""From a query to ranked memories: what the query asks for, the signals that answer it, and their sum."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast, get_args
 
-from mcp_memory.config import SearchConfig
+from mcp_memory.config import Weights
+from mcp_memory.dates import Dates, dates_in
 from mcp_memory.embedded import EmbeddedQuery, nearest_tokens
 from mcp_memory.models import Signal, SignalScore, name_key
-from mcp_memory.store.candidates import Candidate
+from mcp_memory.store.candidates import NUMBER, QUESTION, TIME, Candidate, Worded
+
+# Imported where it is used: whoever only reads a query needs none of it.
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 CANDIDATES = 100
 """Memories that each signal brings: ten times what is usually shown, so that fusion has something to choose
@@ -33,22 +43,41 @@ FUNCTION_WORDS = frozenset(
 has no others ("The Who"): every question has them, so they only add noise (BM25 55 → 61 on LoCoMo)."""
 
 GRAMMAR_WEIGHT = 0.3
+LEAST_SPREAD = 0.25
+"""Between the best and the worst by late interaction; among some hundred candidates it is .3 to .5."""
+PHRASE = 60
+"""Characters of a phrase that is looked for exactly: a longer quotation is meant, not its every comma."""
+
+SIGNALS: tuple[Signal, ...] = get_args(Signal)
 
 _WORD = re.compile(r"[^\W_]+(?:[._@/'’-][^\W_]+)*")
 _PUNCTUATION = ".,;:!?'’\"()"
 _POSSESSIVE = re.compile(r"['’]s?$")
 _FIRST_PERSON = frozenset({"i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"})
+_WHEN = re.compile(r"\b(?:when|what (?:date|day|month|year|time)|which (?:day|month|year)|how long)\b", re.I)
+_HOW_MANY = re.compile(r"\bhow (?:many|much|old|long|often|far|tall|big)\b", re.I)
+_QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{2,})[\"“”„«»]")
+# get_user, v1.2, ERR-4032, main.py, a/b: words that are joined or mixed as no plain word is.
+_IDENTIFIER = re.compile(r"(?<!\S)(?=\S*[\d_./\\-])(?=\S*[^\W\d_])[\w./\\:#@+-]{3,}(?<![.,:/-])")
+_CAPITAL = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][\w'’-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a query says: `words` are those worth searching for, `names` all runs of words that could name an
-    entity."""
+    """What a query asks for: `words` are those worth searching for, `names` all runs of words that could name
+    an entity, in the form of `name_key`."""
 
     text: str
     words: str
     names: tuple[str, ...]
     is_first_person: bool
+    dates: tuple[Dates, ...] = ()
+    asks_when: bool = False
+    asks_number: bool = False
+    phrases: tuple[str, ...] = ()
+    """What must stand there exactly to count: quotations and identifiers, in the form of `name_key`."""
+    capitals: tuple[str, ...] = ()
+    """Words with a capital inside a sentence: likely names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +89,28 @@ class Signals:
     text: tuple[Candidate, ...] = ()
     late: Mapping[str, float] = field(default_factory=dict[str, float])
     """By memory id, how near its words are to those of the query, about 0 to 1."""
+    worded: Mapping[str, Worded] = field(default_factory=dict[str, Worded])
+    """By memory id, what its words say; empty where words are too many to be held in memory."""
     mentions: tuple[tuple[str, str], ...] = ()
+    said_at: Mapping[str, datetime] = field(default_factory=dict[str, datetime])
+    """By memory id; asked for only when the query names dates."""
+    exact: frozenset[str] = frozenset()
+    """Ids of memories in which a phrase of the query stands."""
+    rated: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By memory id, how useful it was found: −1 to 1."""
+    unknown: float = 0.0
+    """How much of the query nobody ever said here, each word weighed by its rarity; 0 to 1."""
+    strangers: float = 0.0
+    """How many of the names in the query nobody ever said here; 0 to 1."""
+
+    @property
+    def cosines(self) -> dict[str, float]:
+        return {one.memory_id: one.score for one in self.dense}
 
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A memory in its place. `parts` are rank and normalised score in each signal that found it."""
+    """A memory in its place. `parts` are rank and score in each signal that found it."""
 
     memory_id: str
     score: float
@@ -78,85 +123,166 @@ class Ranked:
         )
 
 
-def read_query(text: str) -> Query:
-    """The names a query may hold, longest first, in the form of `name_key`, and whether it speaks of "me"."""
+def read_query(text: str, now: datetime | None = None) -> Query:
+    """What a query asks for. Dates told relatively ("last week") count from `now`."""
     words = [_POSSESSIVE.sub("", word) for word in _WORD.findall(name_key(text))]
     runs = {
         " ".join(words[start : start + length])
         for length in range(1, MAX_NAME_WORDS + 1)
         for start in range(len(words) - length + 1)
     }
-    names = tuple(sorted(runs, key=lambda run: (-run.count(" "), run)))
     content = [word for word in text.split() if word.strip(_PUNCTUATION).casefold() not in FUNCTION_WORDS]
-    return Query(text, " ".join(content) or text, names, not _FIRST_PERSON.isdisjoint(words))
+    phrases = [one for one in _QUOTED.findall(text) if len(one) <= PHRASE]
+    return Query(
+        text=text,
+        words=" ".join(content) or text,
+        names=tuple(sorted(runs, key=lambda run: (-run.count(" "), run))),
+        is_first_person=not _FIRST_PERSON.isdisjoint(words),
+        dates=dates_in(text, now or datetime.now(UTC)),
+        asks_when=_WHEN.search(text) is not None,
+        asks_number=_HOW_MANY.search(text) is not None,
+        phrases=tuple(dict.fromkeys(map(name_key, (*phrases, *_IDENTIFIER.findall(text))))),
+        capitals=tuple(dict.fromkeys(_POSSESSIVE.sub("", one) for one in _CAPITAL.findall(text))),
+    )
 
 
-def fuse(query: Query, found: Signals, weights: SearchConfig) -> tuple[Ranked, ...]:
-    """All candidates, best first: the convex sum of each signal's scores, normalised to 0–1 within this
+def fuse(query: Query, found: Signals, weights: Weights) -> tuple[Ranked, ...]:
+    """All candidates, best first: the weighted sum of what each signal says of them, as 0 to 1 within this
     query.
 
-    A weighted sum, because it beat reciprocal rank fusion on every set of the design study (65 against 59).
+    A sum, because it beat reciprocal rank fusion on every set of the design study (65 against 59).
     """
-    candidates = {candidate.memory_id: candidate for candidate in (*found.dense, *found.text)}
-    dense = _share_of_best({candidate.memory_id: candidate.score for candidate in found.dense})
-    text = _share_of_best({candidate.memory_id: candidate.score for candidate in found.text})
-    scores: dict[Signal, dict[str, float]] = {
-        "dense": dense,
-        "late": _share_of_best(dict(found.late)),
-        "text": text,
-        "session": _session_scores(candidates.values(), text),
-        "entity": _entity_scores(found.mentions),
-    }
-    weight_of: dict[Signal, float] = {
-        "dense": weights.dense_weight if found.late else weights.dense_alone_weight,
-        "late": weights.late_weight if found.late else 0.0,
-        "text": weights.text_weight,
-        "session": weights.session_weight,
-        "entity": weights.entity_weight,
-    }
-    # A memory outside the nearest is at most as near as the last of them, which is far from not near at all:
-    # counting it as 0 would let similarity in meaning outvote all the rest (56 against 63 on LoCoMo).
-    missing: dict[Signal, float] = {
-        "dense": min(dense.values(), default=0.0),
-        "late": min(scores["late"].values(), default=0.0),
-    }
-    most = (sum(weight_of.values()) or 1.0) * weights.speaker_boost
-    ranks = {signal: _ranks(of_signal) for signal, of_signal in scores.items()}
-    ranked: list[Ranked] = []
-    for memory_id in dict.fromkeys((*candidates, *scores["entity"])):
-        score = sum(
-            weight * scores[signal].get(memory_id, missing.get(signal, 0.0))
-            for signal, weight in weight_of.items()
+    import numpy as np
+
+    scores = signal_scores(query, found)
+    ids = scores.ids
+    if not ids:
+        return ()
+    applied = {signal: weight_of(signal, weights, found) for signal in SIGNALS}
+    most = sum(weight for weight in applied.values() if weight > 0) or 1.0
+    weighed = [applied[signal] * scores.of[signal] for signal in SIGNALS]
+    total = np.sum(weighed, axis=0) / most
+    ranks = {signal: _ranks(values) for signal, values in scores.of.items()}
+    ranked = [
+        Ranked(
+            memory_id,
+            float(total[place]),
+            tuple(
+                (signal, ranks[signal][place], float(values[place]))
+                for signal, values in scores.of.items()
+                if values[place] > 0
+            ),
         )
-        parts: list[tuple[Signal, int, float]] = [
-            (signal, ranks[signal][memory_id], of_signal[memory_id])
-            for signal, of_signal in scores.items()
-            if memory_id in of_signal
-        ]
-        candidate = candidates.get(memory_id)
-        if candidate is not None and _is_asked_about(candidate, query):
-            score *= weights.speaker_boost
-            parts.append(("speaker", 1, 1.0))
-        ranked.append(Ranked(memory_id, score / most, tuple(parts)))
+        for place, memory_id in enumerate(ids)
+    ]
     ranked.sort(key=lambda one: (-one.score, one.memory_id))
     return tuple(ranked)
 
 
-def late_scores(query: EmbeddedQuery, candidates: Iterable[Candidate]) -> dict[str, float]:
+def weight_of(signal: Signal, weights: Weights, found: Signals) -> float:
+    """The weight of one signal for what was found: similarity of the whole counts more where words could not
+    be compared."""
+    if signal == "dense" and not found.late:
+        return weights.dense_alone
+    return cast(float, getattr(weights, signal))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What each signal says of each candidate: arrays of shape `(len(ids),)`, about 0 to 1."""
+
+    ids: tuple[str, ...]
+    of: Mapping[Signal, Floats]
+
+
+def signal_scores(query: Query, found: Signals) -> Scores:
+    """Every signal for every candidate, each brought to a common scale within this query."""
+    import numpy as np
+
+    candidates = {one.memory_id: one for one in (*found.dense, *found.text)}
+    mentioned = _entity_scores(found.mentions)
+    ids = tuple(dict.fromkeys((*candidates, *mentioned, *found.worded)))
+    place = {memory_id: number for number, memory_id in enumerate(ids)}
+
+    def column(values: Mapping[str, float], missing: float = 0.0) -> Floats:
+        return np.array([values.get(memory_id, missing) for memory_id in ids], np.float64)
+
+    def flags(holds: Callable[[str], bool]) -> Floats:
+        return np.array([holds(memory_id) for memory_id in ids], np.float64)
+
+    def from_words(read: Callable[[Worded], float]) -> Floats:
+        return column({memory_id: read(one) for memory_id, one in found.worded.items()})
+
+    dense = {one.memory_id: one.score for one in found.dense}
+    # A memory outside the nearest is at most as near as the last of them, which is far from not near at all:
+    # counting it as 0 would let similarity in meaning outvote all the rest (56 against 63 on LoCoMo).
+    late = _spread(column(found.late, min(found.late.values(), default=0.0)))
+    text = column({one.memory_id: one.score for one in found.text})
+    sessions = _sessions(ids, candidates)
+    worded = found.worded
+    # Without the words of all in memory, a session is as good as the best of its turns by words; what was
+    # said in none is one by itself.
+    text_share = _share(text)
+    by_session = _best(text_share, sessions)
+    if worded:
+        by_session = np.where(
+            flags(lambda one: one in candidates and candidates[one].session_id is not None),
+            _share(from_words(lambda one: one.session)),
+            text_share,
+        )
+    marks = {memory_id: one.marks for memory_id, one in worded.items()}
+    late_of_previous = np.array(
+        [
+            late[place[before]]
+            if (one := worded.get(memory_id)) is not None
+            and one.previous_marks & QUESTION
+            and (before := one.previous or "") in place
+            else 0.0
+            for memory_id in ids
+        ]
+    )
+    return Scores(
+        ids,
+        {
+            "dense": _share(column(dense, min(dense.values(), default=0.0))),
+            "late": late,
+            "text": text_share,
+            "nearby": _share(from_words(lambda one: one.nearby)),
+            # Without the words of all in memory, a session is as good as the best of its turns by words.
+            "session": by_session,
+            "session_late": _best(late, sessions),
+            "entity": _share(column(mentioned)),
+            "speaker": flags(lambda one: one in candidates and _is_asked_about(candidates[one], query)),
+            "date": flags(
+                lambda one: (
+                    one in found.said_at and any(dates.include(found.said_at[one]) for dates in query.dates)
+                )
+            ),
+            "time": flags(lambda one: query.asks_when and bool(marks.get(one, 0) & TIME)),
+            "number": flags(lambda one: query.asks_number and bool(marks.get(one, 0) & NUMBER)),
+            "question": flags(lambda one: bool(marks.get(one, 0) & QUESTION)),
+            "reply": late_of_previous,
+            "exact": flags(lambda one: one in found.exact),
+            "rating": column(found.rated),
+        },
+    )
+
+
+def late_scores(query: EmbeddedQuery, tokens: Mapping[str, bytes]) -> dict[str, float]:
     """By late interaction: the mean, over the query's words, of how near the nearest word of a memory is.
+    `tokens` are packed, by memory id.
 
     Words of grammar count three tenths, marks nothing (LoCoMo, MaxSim alone: 65 → 69).
     """
-    packed = {one.memory_id: one.tokens for one in candidates if one.tokens}
-    if query.tokens is None or not packed:
+    if query.tokens is None or not tokens:
         return {}
     weights = [_token_weight(word) for word in query.words]
     if not any(weights):
         weights = [1.0] * len(weights)
     total = sum(weights)
-    nearest = nearest_tokens(query.tokens, list(packed.values()))
+    nearest = nearest_tokens(query.tokens, list(tokens.values()))
     return {
-        memory_id: float(score) for memory_id, score in zip(packed, nearest @ weights / total, strict=True)
+        memory_id: float(score) for memory_id, score in zip(tokens, nearest @ weights / total, strict=True)
     }
 
 
@@ -174,18 +300,25 @@ def _is_asked_about(candidate: Candidate, query: Query) -> bool:
     return key in query.names or key.split(" ")[0] in query.names
 
 
-def _session_scores(candidates: Iterable[Candidate], text: Mapping[str, float]) -> dict[str, float]:
-    """How well the session of each candidate answers: as well as the best of its turns does by words.
+def _sessions(ids: Sequence[str], candidates: Mapping[str, Candidate]) -> NDArray[np.int64]:
+    """Which session each memory belongs to, as a number; each that has none is one by itself."""
+    import numpy as np
 
-    Within a point of BM25 over the whole session (LoCoMo 72.2 and 72.9, LongMemEval 85.3 and 84.9, in a study
-    outside the program), and it needs no second index.
-    """
-    best: dict[str, float] = {}
-    within = [candidate for candidate in candidates if candidate.session_id is not None]
-    for candidate in within:
-        session_id, score = str(candidate.session_id), text.get(candidate.memory_id, 0.0)
-        best[session_id] = max(best.get(session_id, 0.0), score)
-    return {candidate.memory_id: best[str(candidate.session_id)] for candidate in within}
+    numbers: dict[str, int] = {}
+    found = [
+        one.session_id if (one := candidates.get(memory_id)) and one.session_id else f"\x1f{memory_id}"
+        for memory_id in ids
+    ]
+    return np.array([numbers.setdefault(one, len(numbers)) for one in found], np.int64)
+
+
+def _best(scores: Floats, sessions: NDArray[np.int64]) -> Floats:
+    """The best score in the session of each."""
+    import numpy as np
+
+    best = np.zeros(int(sessions.max(initial=-1)) + 1)
+    np.maximum.at(best, sessions, scores)
+    return best[sessions]
 
 
 def _entity_scores(mentions: Sequence[tuple[str, str]]) -> dict[str, float]:
@@ -195,15 +328,29 @@ def _entity_scores(mentions: Sequence[tuple[str, str]]) -> dict[str, float]:
     sums: dict[str, float] = {}
     for memory_id, entity_id in mentions:
         sums[memory_id] = sums.get(memory_id, 0.0) + 1.0 / math.log2(1 + often[entity_id])
-    return _share_of_best(sums) if sums else {}
+    return sums
 
 
-def _share_of_best(scores: dict[str, float]) -> dict[str, float]:
+def _share(scores: Floats) -> Floats:
     """Scaled so that the best is 1 and nothing stays 0: no shared word, or a cosine of nothing in common."""
-    best = max(scores.values(), default=0.0)
-    return {key: max(score, 0.0) / best for key, score in scores.items()} if best > 0 else {}
+    import numpy as np
+
+    best = float(scores.max(initial=0.0))
+    return np.maximum(scores, 0.0) / best if best > 0 else np.zeros(len(scores))
 
 
-def _ranks(scores: dict[str, float]) -> dict[str, int]:
-    ordered = sorted(scores, key=lambda memory_id: -scores[memory_id])
-    return {memory_id: rank for rank, memory_id in enumerate(ordered, start=1)}
+def _spread(scores: Floats) -> Floats:
+    """From 0 for the worst to 1 for the best: late interaction tells candidates apart in a narrow band. Those
+    that are all but alike stay so."""
+    if not len(scores):
+        return scores
+    low, high = float(scores.min()), float(scores.max())
+    return (scores - low) / max(high - low, LEAST_SPREAD)
+
+
+def _ranks(scores: Floats) -> list[int]:
+    """From 1; equals share the better rank."""
+    import numpy as np
+
+    ordered = -np.sort(-scores)
+    return [int(rank) + 1 for rank in np.searchsorted(-ordered, -scores, side="left")]

@@ -7,20 +7,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import anyio
-import anyio.to_thread
 
-from mcp_memory.background import side_by_side
 from mcp_memory.config import Config
-from mcp_memory.embedded import EmbeddedQuery
 from mcp_memory.embedding import Embedder, MemoryEmbedder, create_embedder
 from mcp_memory.errors import (
-    EmbedderChanged,
-    EmbeddingError,
     EntityNotFound,
-    IndexFailed,
     InvalidInput,
     MemoryNotFound,
     NothingHidden,
@@ -46,13 +40,13 @@ from mcp_memory.models import (
     ForgetResult,
     Health,
     Hidden,
-    Hit,
     Kind,
     Memory,
     MemoryDetail,
     Merged,
     NewEntity,
     NewRelation,
+    Rating,
     Rebuilding,
     Receipt,
     Scope,
@@ -64,12 +58,16 @@ from mcp_memory.models import (
     iso,
     name_key,
 )
-from mcp_memory.retrieval import CANDIDATES, Query, Signals, fuse, late_scores, read_query
+from mcp_memory.retrieval import CANDIDATES
+from mcp_memory.search import Searcher, filter_of
 from mcp_memory.store import Draft, Store
-from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
-from mcp_memory.store.ledger import entities, forgetting, index_work, memories, plans, writes
+from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
+from mcp_memory.store.ledger import entities, forgetting, memories, plans, writes
 from mcp_memory.store.ledger.memories import Selection
 from mcp_memory.store.ledger.schema import new_id
+
+if TYPE_CHECKING:
+    pass
 
 NEIGHBOURS = 2
 """Turns shown before and after a memory that is looked at whole."""
@@ -81,10 +79,6 @@ PLAN_EXAMPLES = 10
 FORGET_SIMILARITY = 0.6
 """Cosine from which a memory counts as being about what is to be forgotten. Strict: the plan can be widened
 by asking again, but what was forgotten cannot be brought back."""
-MENTIONS = 200
-"""Memories up to which an entity named in a query tells which of them is meant; who is mentioned more often
-does not."""
-
 PATIENCE = 30.0
 """Seconds a call waits for indexes that are being opened, before it does with what there is."""
 
@@ -97,6 +91,7 @@ class Service:
         self._store = store
         self._ledger = store.ledger
         self._embedder = embedder
+        self.searcher = Searcher(store, embedder, config.search)
 
     @classmethod
     @asynccontextmanager
@@ -146,34 +141,11 @@ class Service:
     async def search(
         self, scope: Scope, request: SearchRequest, *, patience: float = PATIENCE
     ) -> SearchResult:
-        """The memories that answer a query, best first. Raises EntityNotFound for an `entity` nobody
-        mentions."""
+        """What answers a query, best first, packed into its size. Raises EntityNotFound for an `entity`
+        nobody mentions, InvalidInput for a cursor of another question."""
         await self._store.opened(patience)
-        query = read_query(request.query)
-        where = Filter(
-            scope=scope,
-            now=datetime.now(UTC),
-            kinds=request.kinds,
-            since=request.since,
-            until=request.until,
-            ids=await self._mentioning(scope, request.entity),
-        )
-        found, degraded = await self._signals(query, where)
-        ranked = fuse(query, found, self._config.search)
-        hits: list[Hit] = []
-        # As many as are shown, and more only where an index was ahead of what the ledger lets this scope see.
-        for start in range(0, len(ranked), request.limit):
-            some = ranked[start : start + request.limit]
-            rows = await self._ledger.read(memories.by_id, scope, [one.memory_id for one in some])
-            hits += [
-                Hit(memory=rows[one.memory_id], score=round(one.score, 4), signals=one.signals)
-                for one in some
-                if one.memory_id in rows and _passes(rows[one.memory_id], where)
-            ]
-            if len(hits) >= request.limit:
-                break
-        total = len(ranked) if len(hits) >= request.limit else len(hits)
-        return SearchResult(hits=tuple(hits[: request.limit]), total=total, degraded=tuple(degraded))
+        mentioning = await self._mentioning(scope, request.entity)
+        return await self.searcher.search(request, filter_of(scope, request), mentioning)
 
     async def entities(self, scope: Scope, request: EntitiesRequest) -> EntitiesResult:
         """A page of entities, or one whole with its relations and latest memories. Raises EntityNotFound."""
@@ -209,7 +181,7 @@ class Service:
 
     async def unforget(self, scope: Scope, receipt_id: str) -> Unforgotten:
         """Bring back what is hidden and not yet erased. Raises NothingHidden."""
-        ids = await self._ledger.write(forgetting.undo, scope, receipt_id, datetime.now(UTC))
+        ids = await self._store.unforget(scope, receipt_id)
         if not ids:
             raise NothingHidden(receipt_id)
         return Unforgotten(memory_ids=ids)
@@ -235,6 +207,12 @@ class Service:
             relations=await ledger.read(entities.relations, scope, memory_id=memory_id),
             neighbours=await ledger.read(memories.around, scope, memory, NEIGHBOURS),
         )
+
+    async def rate(self, scope: Scope, memory_id: str, rating: Rating, *, source: str | None = None) -> None:
+        """Note what somebody thinks of a memory. Raises MemoryNotFound."""
+        if memory_id not in await self._ledger.read(memories.by_id, scope, [memory_id]):
+            raise MemoryNotFound(memory_id)
+        await self._ledger.write(memories.rate, memory_id, rating, source, datetime.now(UTC))
 
     async def recent(
         self, scope: Scope, *, kinds: tuple[Kind, ...] = (), limit: int = 20, offset: int = 0
@@ -308,55 +286,6 @@ class Service:
         if not visible:
             raise EntityNotFound(entity)
         return entity_id
-
-    async def _signals(self, query: Query, where: Filter) -> tuple[Signals, list[str]]:
-        """All signals side by side; one that fails is missing from the answer, which then says so."""
-        degraded: list[str] = []
-        embedded: EmbeddedQuery | None = None
-        dense: tuple[Candidate, ...] = ()
-        text: tuple[Candidate, ...] = ()
-        mentions: tuple[tuple[str, str], ...] = ()
-
-        async def by_meaning() -> None:
-            nonlocal dense, embedded
-            try:
-                self._store.require_vectors()
-                embedded = await self._embedder.embed_query(query.text)
-                dense = await self._store.dense(embedded.vector, where, CANDIDATES)
-            except (EmbeddingError, IndexFailed, EmbedderChanged) as error:
-                degraded.append(f"without similarity in meaning: {error}")
-
-        async def by_words() -> None:
-            nonlocal text
-            try:
-                text = await self._store.full_text(query.words, where, CANDIDATES)
-            except (IndexFailed, EmbedderChanged):
-                text = await self._store.words(query.words, where, CANDIDATES)
-                return
-            if waiting := await self._ledger.read(index_work.pending_count):
-                degraded.append(f"{waiting} memories are found by their words only until they are indexed")
-                late = await self._store.words(query.words, where, CANDIDATES, only_pending=True)
-                text = _joined(text, late)
-
-        async def by_entities() -> None:
-            nonlocal mentions
-            known = await self._ledger.read(entities.resolve, where.scope, query.names)
-            if entity_ids := sorted(set(known.values())):
-                mentions, problem = await self._store.rare_mentions(entity_ids, MENTIONS)
-                if problem is not None:
-                    degraded.append(f"entities were looked up in the ledger: {problem}")
-
-        async with side_by_side() as tasks:
-            tasks.start_soon(by_meaning)
-            tasks.start_soon(by_words)
-            tasks.start_soon(by_entities)
-        if where.ids is not None:
-            confined = set(where.ids)
-            mentions = tuple(pair for pair in mentions if pair[0] in confined)
-        late: dict[str, float] = {}
-        if embedded is not None:
-            late = await anyio.to_thread.run_sync(late_scores, embedded, (*dense, *text))
-        return Signals(dense, text, late, mentions), degraded
 
     async def _entity_detail(self, scope: Scope, entity_id: str) -> EntityDetail:
         ledger = self._ledger
@@ -471,21 +400,6 @@ class Service:
     @property
     def _plan_life(self) -> timedelta:
         return timedelta(minutes=self._config.forget.plan_ttl_minutes)
-
-
-def _joined(some: tuple[Candidate, ...], others: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    """Candidates of one signal from two places, each once, best first."""
-    best = {one.memory_id: one for one in sorted((*some, *others), key=lambda one: one.score)}
-    return tuple(sorted(best.values(), key=lambda one: -one.score))
-
-
-def _passes(memory: Memory, where: Filter) -> bool:
-    """The filter once more, for what a signal brought that could not apply it."""
-    return (
-        (not where.kinds or memory.kind in where.kinds)
-        and (where.since is None or memory.observed_at >= where.since)
-        and (where.until is None or memory.observed_at <= where.until)
-    )
 
 
 def _drafts(

@@ -3,6 +3,7 @@ ours."""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from mcp_memory.models import (
     Hit,
     Memory,
     MemoryDetail,
+    Rating,
     Receipt,
     Relation,
     SearchResult,
@@ -26,6 +28,11 @@ from mcp_memory.models import (
 
 SHOWN = 280
 """Characters of one memory in a list, some 70 tokens: ten hits stay within 1,000 tokens of answer."""
+CHARACTERS_PER_TOKEN = 4
+STEM = 5
+"""Letters by which two forms of a word are taken for one, when a part of a text is chosen."""
+LEAD = 60
+"""Characters shown before the first word that was asked for."""
 NOTHING = "Nothing is remembered that matches."
 
 
@@ -73,14 +80,104 @@ def added(result: AddResult) -> str:
     return _joined([" ".join(parts)], result.degraded)
 
 
+def tokens(text: str) -> int:
+    """The size of a text, counting four characters as a token: about right for English."""
+    return -(-(len(text) + 1) // CHARACTERS_PER_TOKEN)
+
+
+def excerpt(text: str, words: Sequence[str], limit: int = SHOWN) -> str:
+    """A text on one line; of a long one the part that has the most of `words`, `limit` characters of it."""
+    flat = one_line(text, None)
+    if len(flat) <= limit:
+        return flat
+    folded = flat.casefold()
+    found = sorted(
+        (match.start(), word[:STEM])
+        for word in {word.casefold() for word in words if len(word) > 2}
+        for match in re.finditer(rf"\b{re.escape(word[:STEM])}", folded)
+    )
+    # Each window that begins a little before a word; the first of the best.
+    starts = [0, *(max(place - LEAD, 0) for place, _ in found)]
+    start = max(starts, key=lambda at: len({word for place, word in found if at <= place < at + limit}))
+    start = 0 if start == 0 else flat.find(" ", start) + 1
+    part = flat[start : start + limit].rstrip()
+    return f"{'… ' if start else ''}{part}{'…' if start + limit < len(flat) else ''}"
+
+
 def searched(result: SearchResult) -> str:
+    lines = [_search_head(result)]
+    if result.standing:
+        lines += ["Whatever is asked:", *map(standing_line, result.standing)]
+    ranks = {hit.memory.id: rank for rank, hit in enumerate(result.hits, start=1)}
+    groups: dict[str, list[Hit]] = {}
+    for hit in result.hits:
+        groups.setdefault(group(hit), []).append(hit)
+    for hits in groups.values():
+        lines.append(group_line(hits[0]))
+        for hit in sorted(hits, key=lambda one: (one.memory.observed_at, ranks[one.memory.id])):
+            lines += hit_lines(ranks[hit.memory.id], hit)
+    return _joined(lines, result.degraded)
+
+
+def _search_head(result: SearchResult) -> str:
     if not result.hits:
-        return _joined([NOTHING], result.degraded)
-    left = result.total - len(result.hits)
-    head = f"{count(len(result.hits))}, best first"
-    head += f" ({left} weaker ones left out; raise limit or narrow the query)." if left else "."
-    lines = [f"{n}. {hit.score:.2f} {memory_line(hit.memory)}" for n, hit in enumerate(result.hits, start=1)]
-    return _joined([head, *lines], result.degraded)
+        return NOTHING
+    shown = len(result.hits)
+    if not result.known:
+        nearest = "The nearest, which is" if shown == 1 else f"The {shown} nearest, which are"
+        return f"Nothing that is remembered answers this. {nearest} likely beside the point:"
+    more = f"; {result.left_out} weaker left out, cursor={result.cursor}" if result.cursor else ""
+    return f"{count(shown)}, numbered best first, by day{more}."
+
+
+def group(hit: Hit) -> str:
+    """Hits of one day and session stand together, in order of time."""
+    return f"{day(hit.memory.observed_at)} {hit.memory.session_id or ''}"
+
+
+def group_line(hit: Hit) -> str:
+    return f"{day(hit.memory.observed_at)}:"
+
+
+def hit_lines(rank: int, hit: Hit) -> list[str]:
+    """`3. strong [m_…] Ann (fact): “…”`, and under it what stands beside it."""
+    memory = hit.memory
+    mark = "" if hit.confidence == "weak" else f"{hit.confidence} "
+    said = f" (said {hit.repeated.times}×, last {day(hit.repeated.last)})" if hit.repeated else ""
+    until = f" (true until {day(memory.valid_until)})" if memory.valid_until else ""
+    why = f" {{{signals(hit)}}}" if hit.signals else ""
+    line = f"{rank}. {mark}[{memory.id}]{_said_by(memory)} “{hit.shown}”{until}{said}{why}"
+    against = (f"   but {day(one.observed_at)} {_brief(one)}" for one in hit.conflicts)
+    return [line, *against, *map(neighbour_line, hit.neighbours)]
+
+
+def neighbour_line(memory: Memory) -> str:
+    """A turn beside a hit."""
+    return f"   {_brief(memory)}"
+
+
+def standing_line(memory: Memory) -> str:
+    return f"- {_brief(memory)}"
+
+
+def _brief(memory: Memory) -> str:
+    return f"[{memory.id}]{_said_by(memory)} “{one_line(memory.text)}”"
+
+
+def _said_by(memory: Memory) -> str:
+    speaker = memory.speaker or memory.role
+    said_by = f" {one_line(speaker, 60)}" if speaker else ""
+    kind = "" if memory.kind == "message" else f" ({memory.kind})"
+    return f"{said_by}{kind}:" if said_by or kind else ""
+
+
+def rated(memory_id: str, rating: Rating) -> str:
+    advice = {
+        "useful": "It is found a little sooner from now on.",
+        "useless": "It is found a little later from now on.",
+        "wrong": "It is found later from now on; forget removes it.",
+    }
+    return f"Noted: {memory_id} is {rating}. {advice[rating]}"
 
 
 def signals(hit: Hit) -> str:

@@ -61,10 +61,10 @@ def test_file_environment_and_flags_override_in_this_order(
     path = written(tmp_path, 'user_id = "file"\nagent_id = "file"\nsession_id = "file"\n[search]\nlimit = 5')
     monkeypatch.setenv("MCP_MEMORY_AGENT_ID", "environment")
     monkeypatch.setenv("MCP_MEMORY_SESSION_ID", "environment")
-    monkeypatch.setenv("MCP_MEMORY_SEARCH__TEXT_WEIGHT", "0.5")
+    monkeypatch.setenv("MCP_MEMORY_SEARCH__WEIGHTS__TEXT", "0.5")
     config = load(path, {"session_id": "flag"})
     assert (config.user_id, config.agent_id, config.session_id) == ("file", "environment", "flag")
-    assert (config.search.limit, config.search.text_weight, config.search.dense_weight) == (5, 0.5, 0.3)
+    assert (config.search.limit, config.search.weights.text, config.search.max_tokens) == (5, 0.5, 1_000)
 
 
 def test_the_session_of_claude_code_is_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:

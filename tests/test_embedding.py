@@ -27,7 +27,6 @@ from mcp_memory.embedding import (
 from mcp_memory.errors import EmbeddingEndpointFailed, ModelMissing
 from mcp_memory.models import Memory
 from mcp_memory.retrieval import late_scores
-from mcp_memory.store.candidates import Candidate
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +65,7 @@ async def test_each_word_of_a_query_finds_the_word_nearest_to_it(local: LocalEmb
     assert nearest.shape == (len(texts), len(query.words))
     assert nearest[0, 4] > nearest[1, 4] + 0.1
     assert nearest[0, 5] > nearest[1, 5] + 0.1
-    candidates = [
-        Candidate(text, 0.0, None, None, None, packed)
-        for text, packed in zip(texts, embedded.tokens, strict=True)
-    ]
-    scores = late_scores(query, candidates)
+    scores = late_scores(query, dict(zip(texts, embedded.tokens, strict=True)))
     assert max(scores, key=scores.__getitem__) == texts[0]
 
 
@@ -228,5 +223,5 @@ async def test_where_an_embedder_makes_no_tokens_there_is_no_late_interaction() 
         client = embedder(endpoint)
         assert (await client.embed_tokens(["a"])).tokens is None
         query = await client.embed_query("b")
-        assert late_scores(query, [Candidate("m", 0.0, None, None, None, b"")]) == {}
+        assert late_scores(query, {"m": b""}) == {}
         await client.aclose()

@@ -21,8 +21,6 @@ from mcp_memory.errors import EmbeddingEndpointFailed, LedgerDamaged, LedgerMiss
 from mcp_memory.folder import Folder
 from mcp_memory.models import AddRequest, EntitiesRequest, Scope, SearchRequest, parse
 from mcp_memory.service import Service
-from mcp_memory.store.candidates import Filter
-from mcp_memory.store.ledger.words import best_by_words
 
 from .test_service import found
 
@@ -201,19 +199,15 @@ async def test_the_ledger_finds_by_words_what_no_index_has(config: Config) -> No
     async with Service.open(config) as service:
         await fill(service)
         await service.add(SCOPE, AddRequest(content="猫は日本語で話す。"))
-        ledger: Any = service._ledger
-        from datetime import UTC, datetime
-
-        where = Filter(scope=SCOPE, now=datetime.now(UTC))
+        store: Any = service._store
         for query, text in (
             ("the lighthouses", "The lighthouse is white."),
             ("playing cello", "Ben plays the cello in Lisbon."),
             ("猫", "猫は日本語で話す。"),
             ("platform 7 train 52", "Train 52 leaves platform 7 of the station."),
         ):
-            best = (await ledger.read(best_by_words, where, query, 3))[0]
+            best = (await store.read_words(SCOPE, query)).best(3)[0]
             assert (await service.get(SCOPE, best.memory_id)).memory.text == text
-        stranger = Filter(scope=Scope(user_id="other"), now=where.now)
-        assert await ledger.read(best_by_words, stranger, "lighthouse", 3) == ()
-        assert await ledger.read(best_by_words, where, "?!", 3) == ()
+        assert (await store.read_words(Scope(user_id="other"), "lighthouse")).best(3) == ()
+        assert (await store.read_words(SCOPE, "?!")).best(3) == ()
         assert await found(service, SCOPE, "lighthouse", limit=1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mcp_memory.config import SearchConfig
+from mcp_memory.config import Weights
 from mcp_memory.retrieval import Ranked, Signals, fuse, read_query
 from mcp_memory.store.candidates import Candidate
 
@@ -47,7 +47,7 @@ def test_a_query_about_me_is_noticed() -> None:
 
 def test_a_memory_found_by_one_signal_alone_is_an_answer() -> None:
     found = Signals(dense=(candidate("near", 0.9),), text=(candidate("worded", 7.0),))
-    assert set(order(fuse(read_query("x"), found, SearchConfig()))) == {"near", "worded"}
+    assert set(order(fuse(read_query("x"), found, Weights()))) == {"near", "worded"}
 
 
 def test_a_memory_found_by_both_meaning_and_words_comes_first() -> None:
@@ -55,7 +55,7 @@ def test_a_memory_found_by_both_meaning_and_words_comes_first() -> None:
         dense=(candidate("near", 0.62), candidate("both", 0.60), candidate("far", 0.2)),
         text=(candidate("both", 7.0), candidate("worded", 6.9)),
     )
-    assert order(fuse(read_query("x"), found, SearchConfig()))[0] == "both"
+    assert order(fuse(read_query("x"), found, Weights()))[0] == "both"
 
 
 def test_each_hit_tells_its_rank_and_score_in_each_signal() -> None:
@@ -64,18 +64,23 @@ def test_each_hit_tells_its_rank_and_score_in_each_signal() -> None:
         text=(candidate("b", 3.0),),
         mentions=(("b", "e_1"),),
     )
-    ranked = {one.memory_id: one for one in fuse(read_query("x"), found, SearchConfig())}
+    ranked = {one.memory_id: one for one in fuse(read_query("x"), found, Weights())}
     told = {part.signal: (part.rank, part.score) for part in ranked["b"].signals}
-    assert told == {"dense": (2, 0.5), "text": (1, 1.0), "entity": (1, 1.0)}
+    assert told == {
+        "dense": (2, 0.5),
+        "text": (1, 1.0),
+        "session": (1, 1.0),
+        "entity": (1, 1.0),
+    }
 
 
 def test_similarity_word_by_word_decides_between_what_is_alike_as_a_whole() -> None:
     dense = (candidate("whole", 0.61), candidate("words", 0.60), candidate("neither", 0.3))
-    ranked = fuse(read_query("x"), Signals(dense=dense, late={"whole": 0.5, "words": 0.9}), SearchConfig())
+    ranked = fuse(read_query("x"), Signals(dense=dense, late={"whole": 0.5, "words": 0.9}), Weights())
     assert order(ranked) == ["words", "whole", "neither"]
     told = {part.signal: (part.rank, part.score) for part in ranked[0].signals}
-    assert told == {"dense": (2, 0.9836), "late": (1, 1.0)}
-    assert order(fuse(read_query("x"), Signals(dense=dense), SearchConfig()))[0] == "whole"
+    assert told == {"dense": (2, 0.9836), "late": (1, 1.0), "session_late": (1, 1.0)}
+    assert order(fuse(read_query("x"), Signals(dense=dense), Weights()))[0] == "whole"
 
 
 def test_what_the_person_asked_about_said_counts_more() -> None:
@@ -83,15 +88,15 @@ def test_what_the_person_asked_about_said_counts_more() -> None:
         dense=(candidate("theirs", 0.50, speaker="Ben Okri"), candidate("hers", 0.49, speaker="Ann Lee"))
     )
     for query in ("What did Ann say?", "What did Ann Lee say?", "Ann's words"):
-        assert order(fuse(read_query(query), found, SearchConfig()))[0] == "hers"
-    assert order(fuse(read_query("What was said?"), found, SearchConfig()))[0] == "theirs"
+        assert order(fuse(read_query(query), found, Weights()))[0] == "hers"
+    assert order(fuse(read_query("What was said?"), found, Weights()))[0] == "theirs"
 
 
 def test_a_question_about_me_prefers_what_the_user_said() -> None:
     found = Signals(
         dense=(candidate("answered", 0.50, role="assistant"), candidate("told", 0.49, role="user"))
     )
-    assert order(fuse(read_query("Where do I live?"), found, SearchConfig()))[0] == "told"
+    assert order(fuse(read_query("Where do I live?"), found, Weights()))[0] == "told"
 
 
 def test_turns_of_a_session_that_answers_are_lifted() -> None:
@@ -99,17 +104,17 @@ def test_turns_of_a_session_that_answers_are_lifted() -> None:
         dense=(candidate("elsewhere", 0.50, session_id="s2"), candidate("beside", 0.49, session_id="s1")),
         text=(candidate("answer", 9.0, session_id="s1"),),
     )
-    ranked = order(fuse(read_query("x"), found, SearchConfig()))
+    ranked = order(fuse(read_query("x"), found, Weights()))
     assert ranked.index("beside") < ranked.index("elsewhere")
 
 
 def test_a_rare_entity_says_more_than_one_that_is_everywhere() -> None:
     mentions = (*((f"m{n}", "e_common") for n in range(50)), ("rare", "e_rare"))
-    assert order(fuse(read_query("x"), Signals(mentions=mentions), SearchConfig()))[0] == "rare"
+    assert order(fuse(read_query("x"), Signals(mentions=mentions), Weights()))[0] == "rare"
 
 
 def test_nothing_found_is_an_empty_answer() -> None:
-    assert fuse(read_query("x"), Signals(), SearchConfig()) == ()
+    assert fuse(read_query("x"), Signals(), Weights()) == ()
 
 
 _scores = st.floats(-1, 1, allow_nan=False)
@@ -124,7 +129,7 @@ def test_fusion_loses_nobody_and_is_ordered(
         dense=tuple(candidate(one, score, session_id="s") for one, score in dense),
         text=tuple(candidate(one, score + 1) for one, score in text),
     )
-    ranked = fuse(read_query("ann"), found, SearchConfig(text_weight=weight))
+    ranked = fuse(read_query("ann"), found, Weights(text=weight))
     assert {one.memory_id for one in ranked} == {one for one, _ in (*dense, *text)}
     scores = [one.score for one in ranked]
     assert scores == sorted(scores, reverse=True)

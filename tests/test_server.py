@@ -97,6 +97,7 @@ async def test_tools_are_few_described_and_cheap(memory: Memory, era: Era) -> No
         "list_entities",
         "forget",
         "get_memory",
+        "rate_memory",
     ]
     read_by_models = [
         {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema}
@@ -149,7 +150,7 @@ async def test_what_is_remembered_is_found(memory: Memory, era: Era, user: str) 
         assert (added["stored"], added["duplicates"]) == (2, 0)
         assert said.startswith("Stored m_")
         text, found = await call(client, "search_memory", user_id=user, query="Where does Ann live?")
-    assert "2024-05-01 Ann (message): “I moved to Lisbon.”" in text
+    assert "] Ann: “I moved to Lisbon.”" in text
     first = found["hits"][0]
     assert (first["id"], first["text"], first["speaker"]) == (added["ids"][0], "I moved to Lisbon.", "Ann")
     assert first["date"] == "2024-05-01T10:00:00Z"
@@ -201,7 +202,7 @@ async def test_remembered_text_cannot_pass_for_the_answer(memory: Memory, user: 
     async with memory.client() as client:
         await call(client, "add_memory", user_id=user, content=hostile)
         text, _ = await call(client, "search_memory", user_id=user, query="harmless")
-    assert len(text.splitlines()) == 2
+    assert len(text.splitlines()) == 3
     assert "\x1b" not in text
     assert "\u202e" not in text
 
@@ -217,9 +218,10 @@ async def test_a_default_answer_stays_small(memory: Memory, user: str) -> None:
             )
         text, found = await call(client, "search_memory", user_id=user, query="lighthouse")
         assert len(text) <= 1_000 * CHARACTERS_PER_TOKEN
-        assert len(found["hits"]) == 10
-        assert "5 weaker ones left out" in text
-        assert "characters, see get_memory" in text
+        assert found["tokens"] == -(-(len(text) + 1) // CHARACTERS_PER_TOKEN)
+        assert len(found["hits"]) + found["left_out"] == 15
+        assert f"{found['left_out']} weaker left out, cursor={found['cursor']}" in text
+        assert "the sea a…”" in text or "…”" in text
         whole, _ = await call(client, "get_memory", user_id=user, memory_id=found["hits"][0]["id"])
     assert len(whole) > 900
 

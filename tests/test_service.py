@@ -92,7 +92,7 @@ async def test_words_are_found_in_other_forms_and_scripts(
     target = await add(service, scope, text)
     for n in range(5):
         await add(service, scope, f"Something else entirely, number {n}.")
-    result = await service.search(scope, SearchRequest(query=query))
+    result = await service.search(scope, SearchRequest(query=query, explain=True))
     by_words = [hit.memory.id for hit in result.hits if any(part.signal == "text" for part in hit.signals)]
     assert target in by_words
 

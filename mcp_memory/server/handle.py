@@ -20,6 +20,7 @@ from mcp_memory.models import (
     Kind,
     Memory,
     MemoryDetail,
+    Rating,
     Scope,
     SearchRequest,
     SearchResult,
@@ -42,6 +43,10 @@ class MemoryService(Protocol):
     async def forget(self, scope: Scope, request: ForgetRequest) -> ForgetResult: ...
 
     async def get(self, scope: Scope, memory_id: str) -> MemoryDetail: ...
+
+    async def rate(
+        self, scope: Scope, memory_id: str, rating: Rating, *, source: str | None = None
+    ) -> None: ...
 
     async def recent(
         self, scope: Scope, *, kinds: tuple[Kind, ...] = (), limit: int = 20, offset: int = 0

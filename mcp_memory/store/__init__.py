@@ -44,7 +44,7 @@ from mcp_memory.models import (
 )
 from mcp_memory.store import comparison
 from mcp_memory.store.allocator import release, tune
-from mcp_memory.store.candidates import Candidate, Filter
+from mcp_memory.store.candidates import Background, Candidate, Filter
 from mcp_memory.store.ledger import Ledger, backups, entities, forgetting, index_work, memories, words
 from mcp_memory.store.ledger.forgetting import Due, Hiding, Looked
 from mcp_memory.store.ledger.index_work import Pending
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mcp_memory.store.graph import Graph
+    from mcp_memory.store.lexicon import Lexicons, Reading
     from mcp_memory.store.vectors import VectorTable
 
 __all__ = ["Draft", "Embed", "Store", "Written"]
@@ -131,6 +132,8 @@ class Store:
         self._in_flight: set[str] = set()
         self._wake = anyio.Event()
         self._settled = anyio.Event()
+        self._lexicons: Lexicons | None = None
+        self._backgrounds: dict[str, tuple[int, Background]] = {}
 
     @classmethod
     @asynccontextmanager
@@ -200,6 +203,8 @@ class Store:
                 lag = await self._index_new([draft.memory for draft in drafts if draft.memory.id in new_ids])
         finally:
             self._in_flight -= ids
+        if any(one.status == "restored" for one in written):
+            self._let_go_of_words()
         # A repeat may have brought entities that the graph does not know yet.
         if lag is not None or len(new_ids) < len(written) or self._needs_optimize:
             self._wake.set()
@@ -227,6 +232,7 @@ class Store:
             now=now,
             due_at=due_at,
         )
+        self._let_go_of_words()
         if hiding.due_at is not None and hiding.due_at <= now:
             await self._settled.wait()
             try:
@@ -235,6 +241,16 @@ class Store:
                 logger.error("forgotten and out of sight, but not erased yet: %s", error)
                 self._wake.set()
         return hiding, await self.ledger.read(forgetting.find_receipt, hiding.id)
+
+    async def unforget(self, scope: Scope, forgetting_id: str) -> tuple[str, ...]:
+        """Bring back what this forgetting hid; answers the ids, none when it is unknown here or too late."""
+        ids = await self.ledger.write(forgetting.undo, scope, forgetting_id, datetime.now(UTC))
+        self._let_go_of_words()
+        return ids
+
+    def _let_go_of_words(self) -> None:
+        if self._lexicons is not None:
+            self._lexicons.clear()
 
     def require_vectors(self) -> None:
         """Raises the error for which nothing can be searched by meaning now."""
@@ -252,11 +268,34 @@ class Store:
             self._vectors, lambda table: table.full_text(query, where, limit, every_word=every_word)
         )
 
-    async def words(
-        self, query: str, where: Filter, limit: int, *, only_pending: bool = False
-    ) -> tuple[Candidate, ...]:
-        """The best by shared words as the ledger itself finds them, without any index."""
-        return await self.ledger.read(words.best_by_words, where, query, limit, only_pending=only_pending)
+    async def tokens(self, ids: Sequence[str]) -> dict[str, bytes]:
+        """The packed tokens of these memories, by id. Raises IndexFailed."""
+        return await self._use(self._vectors, lambda table: table.tokens(ids))
+
+    async def read_words(self, scope: Scope, query: str) -> Reading | None:
+        """A query read against the words of all that is visible in a scope, without any index; None when
+        those are too many to be held."""
+        lexicons = self._lexicons
+        if lexicons is None:
+            module = await anyio.to_thread.run_sync(import_module, "mcp_memory.store.lexicon")
+            # Somebody else may have been here meanwhile.
+            lexicons = self._lexicons or module.Lexicons(self.ledger, self._config.search.words_mib << 20)
+            self._lexicons = lexicons
+        return await lexicons.read(scope, query)
+
+    async def background(self, scope: Scope) -> Background:
+        """How similar random pairs of memories of a scope are, kept until there are twice as many."""
+        owner = scope.owners[0]
+        kept = self._backgrounds.get(owner)
+        last = await self.ledger.read(words.last_seq)
+        if kept is not None and last < 2 * kept[0]:
+            return kept[1]
+        try:
+            background = await self._use(self._vectors, lambda table: table.background(owner))
+        except (IndexFailed, EmbedderChanged):
+            return Background()
+        self._backgrounds[owner] = (last, background)
+        return background
 
     async def rare_mentions(
         self, entity_ids: Sequence[str], at_most: int
@@ -616,9 +655,8 @@ class Store:
         return Looked(len(proving), seen.files, seen.bytes, found)
 
     async def _differences(self) -> list[Difference]:
-        tables, _ = await _modules()
         pending = await self.ledger.read(index_work.pending_ids)
-        expected = await self.ledger.read(index_work.expected_rows, tables.worded)
+        expected = await self.ledger.read(index_work.expected_rows)
         rows = await comparison.row_differences(self._vectors.get().rows(), expected, pending)
         theirs, ours = await self._graph.get().topology(), await self.ledger.read(index_work.graph_rows)
         return rows + comparison.graph_differences(theirs, ours, pending)

@@ -240,6 +240,44 @@ def mentioned_by(connection: sa.Connection, memory_id: str) -> tuple[EntityRef, 
     return tuple(EntityRef(id=row.id, name=row.name, type=row.type) for row in connection.execute(query))
 
 
+FUNCTIONAL = frozenset(
+    name_key(name)
+    for name in (
+        "lives in", "works at", "works for", "is employed by", "is called", "is named", "is married to",
+        "has email", "has phone", "has birthday", "was born on", "was born in", "is aged", "has version",
+        "is located in", "has address", "prefers", "reports to", "studies at",
+    )
+)  # fmt: skip
+"""Relations of which there is one at a time: two of them contradict each other."""
+
+
+def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Pairs of these memories that say otherwise of the same thing for the same time."""
+    one, other = schema.relation.alias(), schema.relation.alias()
+    overlap = sa.and_(
+        sa.or_(
+            one.c.valid_until.is_(None), other.c.valid_from.is_(None), one.c.valid_until > other.c.valid_from
+        ),
+        sa.or_(
+            other.c.valid_until.is_(None), one.c.valid_from.is_(None), other.c.valid_until > one.c.valid_from
+        ),
+    )
+    query = (
+        sa.select(one.c.memory_id, other.c.memory_id, schema.predicate.c.name)
+        .join(
+            other,
+            (one.c.subject_id == other.c.subject_id)
+            & (one.c.predicate == other.c.predicate)
+            & (one.c.object_id != other.c.object_id)
+            & (one.c.memory_id < other.c.memory_id),
+        )
+        .join(schema.predicate, schema.predicate.c.code == one.c.predicate)
+        .where(one.c.memory_id.in_(ids), other.c.memory_id.in_(ids), overlap)
+    )
+    found = ((a, b) for a, b, name in connection.execute(query) if name_key(name) in FUNCTIONAL)
+    return tuple(dict.fromkeys(found))
+
+
 def relations(
     connection: sa.Connection, scope: Scope, *, entity_id: str | None = None, memory_id: str | None = None
 ) -> tuple[Relation, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
@@ -119,13 +119,13 @@ def every_memory(connection: sa.Connection, after_seq: int, limit: int) -> tuple
     return tuple((row.seq, memory_of(row)) for row in connection.execute(query.limit(limit)))
 
 
-def expected_rows(connection: sa.Connection, worded: Callable[[Memory], str]) -> dict[str, tuple[str, str]]:
+def expected_rows(connection: sa.Connection) -> dict[str, tuple[str, str]]:
     """Owner and full text of every memory, by id."""
     expected: dict[str, tuple[str, str]] = {}
     last = 0
     while page := every_memory(connection, last, COMPARED):
         last = page[-1][0]
-        expected.update((memory.id, (owner_of(memory), worded(memory))) for _, memory in page)
+        expected.update((memory.id, (owner_of(memory), memory.worded)) for _, memory in page)
     return expected
 
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import cast
+from typing import cast, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -19,6 +19,7 @@ from mcp_memory.models import (
     Memory,
     NewEntity,
     NewRelation,
+    Rating,
     Scope,
     SessionSummary,
     Stats,
@@ -26,6 +27,10 @@ from mcp_memory.models import (
 from mcp_memory.store.ledger import entities, index_work, schema, writes
 from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of, visible
 from mcp_memory.store.ledger.schema import chunks
+
+RATINGS: tuple[Rating, ...] = get_args(Rating)
+STANDING_KINDS: tuple[Kind, ...] = ("preference", "procedure")
+"""What holds whatever is asked: it shares no word with most of what it matters for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +272,62 @@ def history_of(connection: sa.Connection, memory_id: str) -> tuple[HistoryEvent,
     return tuple(
         HistoryEvent(event=row.event, at=row.at, source=row.source) for row in connection.execute(query)
     )
+
+
+def repetitions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+    """How often each was said again, and when last; without those that were said once."""
+    events = schema.history.c
+    found: dict[str, tuple[int, datetime]] = {}
+    for some in chunks(ids):
+        query = (
+            sa.select(events.memory_id, sa.func.count(), sa.func.max(events.at))
+            .where(events.memory_id.in_(some), events.event == "repeated")
+            .group_by(events.memory_id)
+        )
+        found.update((memory_id, (times, last)) for memory_id, times, last in connection.execute(query))
+    return found
+
+
+def ratings(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
+    """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half."""
+    events = schema.history.c
+    found: dict[str, float] = {}
+    for some in chunks(ids):
+        votes = sa.func.sum(sa.case((events.event == "useful", 1), else_=-1))
+        query = (
+            sa.select(events.memory_id, votes, sa.func.count())
+            .where(events.memory_id.in_(some), events.event.in_(RATINGS))
+            .group_by(events.memory_id)
+        )
+        found.update((memory_id, sum_ / (times + 1)) for memory_id, sum_, times in connection.execute(query))
+    return found
+
+
+def rate(
+    connection: sa.Connection, memory_id: str, rating: Rating, source: str | None, now: datetime
+) -> None:
+    """Note in its history what somebody thinks of a memory; what they thought before is replaced."""
+    events = schema.history.c
+    by_same = events.source.is_(None) if source is None else events.source == source
+    connection.execute(
+        sa.delete(schema.history).where(events.memory_id == memory_id, events.event.in_(RATINGS), by_same)
+    )
+    connection.execute(
+        insert(schema.history).values(memory_id=memory_id, event=rating, at=now, source=source)
+    )
+
+
+def standing(connection: sa.Connection, scope: Scope, limit: int) -> tuple[Memory, ...]:
+    """Preferences and procedures that hold now, the most important first, then the latest."""
+    columns, now = schema.memory.c, datetime.now(UTC)
+    holds = sa.or_(columns.valid_until.is_(None), columns.valid_until > now)
+    query = (
+        sa.select(*COLUMNS)
+        .where(visible(scope), columns.kind.in_(STANDING_KINDS), columns.state == "active", holds)
+        .order_by(columns.importance.desc(), columns.observed_at.desc(), columns.seq.desc())
+        .limit(limit)
+    )
+    return tuple(memory_of(row) for row in connection.execute(query))
 
 
 def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tuple[str, ...]:

@@ -28,9 +28,13 @@ def visible(scope: Scope, *, all_sessions: bool = False, hidden: bool = False) -
     owned = schema.memory.c.owner.in_(scope.owners)
     if all_sessions:
         owned |= (schema.memory.c.level == "session") & (schema.memory.c.user_id == scope.user_id)
-    now = datetime.now(UTC)
-    alive = sa.or_(schema.memory.c.expires_at.is_(None), schema.memory.c.expires_at > now)
-    return owned & alive if hidden else owned & alive & schema.memory.c.forgetting_id.is_(None)
+    return owned & alive(hidden=hidden)
+
+
+def alive(*, hidden: bool = False) -> sa.ColumnElement[bool]:
+    """True for rows of `memory` that have not expired and, but for `hidden`, are not forgotten."""
+    unexpired = sa.or_(schema.memory.c.expires_at.is_(None), schema.memory.c.expires_at > datetime.now(UTC))
+    return unexpired if hidden else unexpired & schema.memory.c.forgetting_id.is_(None)
 
 
 def memory_of(row: sa.Row[Any]) -> Memory:

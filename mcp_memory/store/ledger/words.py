@@ -1,83 +1,75 @@
-"""Search by words in the ledger itself: slower than an index, and there when the index is not."""
+"""What every memory says, word for word, as an index of words in memory is made of it."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from mcp_memory.store.candidates import Candidate, Filter
+from mcp_memory.models import worded
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import visible
+from mcp_memory.store.ledger.rows import alive
 
-K1, B = 1.2, 0.75
-"""BM25 as LanceDB computes it; Robertson & Zaragoza, The Probabilistic Relevance Framework (2009)."""
+BYTES_PER_MEMORY = 400
+BYTES_PER_POSTING = 8
+BYTES_PER_CHARACTER = 2
+"""What a memory takes in such an index, roughly: itself, and a posting of eight bytes for each different
+word."""
 
-# Chinese, Japanese and Korean are written without spaces: each of their characters counts as a word.
-_WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W぀-ヿ㐀-鿿가-힯]+")
-_ENDING = re.compile(r"(?<=\w{3})(?:ings?|e[ds]|s|e)$")
+
+class Said(NamedTuple):
+    """A memory as it was said. `words` is what full text searches; `observed_at` in microseconds since
+    1970."""
+
+    seq: int
+    id: str
+    session_id: str | None
+    role: str | None
+    speaker: str | None
+    observed_at: int
+    words: str
+    text: str
 
 
-def best_by_words(
-    connection: sa.Connection, where: Filter, words: str, limit: int, *, only_pending: bool = False
-) -> tuple[Candidate, ...]:
-    """The best by shared words among all that `where` allows, or among what is not indexed yet; score is
-    BM25."""
-    wanted = set(_words(words))
-    if not wanted:
-        return ()
-    conditions = [visible(where.scope)]
-    if where.kinds:
-        conditions.append(schema.memory.c.kind.in_(where.kinds))
-    if where.since is not None:
-        conditions.append(schema.memory.c.observed_at >= where.since)
-    if where.until is not None:
-        conditions.append(schema.memory.c.observed_at <= where.until)
-    if only_pending:
-        conditions.append(schema.memory.c.id.in_(sa.select(schema.pending.c.memory_id)))
-    query = sa.select(
-        schema.memory.c.id,
-        schema.memory.c.session_id,
-        schema.memory.c.role,
-        schema.memory.c.speaker,
-        schema.memory.c.observed_at,
-        schema.memory.c.text,
-    ).where(*conditions)
-    allowed = None if where.ids is None else set(where.ids)
-    matches: list[tuple[Candidate, Counter[str], int]] = []
-    documents = total_length = 0
-    frequency: Counter[str] = Counter()
-    for row in connection.execution_options(yield_per=1_000).execute(query):
-        said = _words(f"{row.observed_at.day} {row.observed_at:%B %Y} {row.speaker or ''} {row.text}")
-        documents += 1
-        total_length += len(said)
-        counts = Counter(word for word in said if word in wanted)
-        frequency.update(counts.keys())
-        if counts and (allowed is None or row.id in allowed):
-            candidate = Candidate(row.id, 0.0, row.session_id, row.role, row.speaker)
-            matches.append((candidate, counts, len(said)))
-    if not matches:
-        return ()
-    average = total_length / documents
-    rarity = {word: math.log(1 + (documents - n + 0.5) / (n + 0.5)) for word, n in frequency.items()}
-    scored = [
-        Candidate(
-            one.memory_id,
-            sum(
-                rarity[word] * n * (K1 + 1) / (n + K1 * (1 - B + B * length / average))
-                for word, n in counts.items()
-            ),
-            one.session_id,
-            one.role,
-            one.speaker,
+def size_of(connection: sa.Connection, owner: str) -> int:
+    """About how many bytes an index of this owner's words takes."""
+    columns = schema.memory.c
+    query = sa.select(sa.func.count(), sa.func.sum(sa.func.length(columns.text)))
+    count, characters = connection.execute(query.where(columns.owner == owner)).one()
+    return count * BYTES_PER_MEMORY + (characters or 0) * BYTES_PER_CHARACTER
+
+
+def last_seq(connection: sa.Connection) -> int:
+    """Of the latest memory, whoever's: the number that every later one exceeds."""
+    return connection.execute(sa.select(sa.func.max(schema.memory.c.seq))).scalar_one() or 0
+
+
+def said_since(connection: sa.Connection, owner: str, after_seq: int) -> list[Said]:
+    """All that an owner has said after `after_seq`, in the order it was written."""
+    columns = schema.memory.c
+    query = (
+        sa.select(
+            columns.seq,
+            columns.id,
+            columns.session_id,
+            columns.role,
+            columns.speaker,
+            columns.observed_at,
+            columns.text,
         )
-        for one, counts, length in matches
+        .where(columns.owner == owner, columns.seq > after_seq, alive())
+        .order_by(columns.seq)
+    )
+    return [
+        Said(
+            row.seq,
+            row.id,
+            row.session_id,
+            row.role,
+            row.speaker,
+            schema.micros(row.observed_at),
+            worded(row.observed_at, row.speaker, row.text),
+            row.text,
+        )
+        for row in connection.execute(query)
     ]
-    return tuple(sorted(scored, key=lambda one: -one.score)[:limit])
-
-
-def _words(text: str) -> list[str]:
-    """Folded, and without the commonest English endings: "runs" finds "run"."""
-    return [_ENDING.sub("", word) for word in _WORD.findall(text.casefold())]

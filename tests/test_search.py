@@ -1,0 +1,381 @@
+"""Searching: what is found, how sure it is, how it fits, and what it leaves for the next page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mcp_memory import text
+from mcp_memory.config import Config
+from mcp_memory.errors import InvalidInput, MemoryNotFound
+from mcp_memory.models import AddRequest, ForgetRequest, Scope, SearchRequest, SearchResult, parse
+from mcp_memory.service import Service
+
+SCOPE = Scope(user_id="u")
+
+
+@pytest.fixture
+async def service(config: Config) -> AsyncGenerator[Service]:
+    async with Service.open(config) as opened:
+        yield opened
+
+
+async def add(service: Service, content: str, scope: Scope = SCOPE, **arguments: Any) -> str:
+    request = parse(AddRequest, {"content": content, **arguments})
+    return (await service.add(scope, request)).memories[0].id
+
+
+async def say(
+    service: Service, session_id: str, *turns: tuple[str, str], day: str = "2024-03-01"
+) -> list[str]:
+    start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    messages = [
+        {"name": name, "content": content, "time": start + timedelta(minutes=minute)}
+        for minute, (name, content) in enumerate(turns)
+    ]
+    scope = SCOPE.model_copy(update={"session_id": session_id})
+    result = await service.add(scope, parse(AddRequest, {"messages": messages}))
+    return [one.id for one in result.memories]
+
+
+async def search(service: Service, query: str, scope: Scope = SCOPE, **arguments: Any) -> SearchResult:
+    return await service.search(scope, parse(SearchRequest, {"query": query, **arguments}))
+
+
+def ids(result: SearchResult) -> list[str]:
+    return [hit.memory.id for hit in result.hits]
+
+
+async def garden(service: Service, size: int = 60) -> None:
+    for number in range(size):
+        await add(service, f"Note {number}: on day {number} the garden grew and plant {number} was watered.")
+
+
+async def test_an_answer_fits_its_tokens_and_pages_show_everything_once(service: Service) -> None:
+    await garden(service)
+    seen: list[str] = []
+    cursor: str | None = None
+    for _ in range(30):
+        result = await search(service, "garden plants", max_tokens=200, cursor=cursor)
+        assert text.tokens(text.searched(result)) == result.tokens <= 200
+        assert result.left_out == result.total - len(seen) - len(result.hits)
+        seen += ids(result)
+        if (cursor := result.cursor) is None:
+            break
+    assert len(seen) == len(set(seen)) == 60
+
+
+@pytest.mark.parametrize("max_tokens", [100, 101, 150, 1_000, 20_000])
+async def test_even_a_long_text_fits_the_smallest_answer(service: Service, max_tokens: int) -> None:
+    await add(service, "The lighthouse story: " + "the keeper climbed the stairs again and again. " * 600)
+    result = await search(service, "lighthouse keeper", max_tokens=max_tokens, detail="full")
+    assert len(result.hits) == 1
+    assert result.tokens <= max_tokens
+
+
+async def test_a_long_text_shows_the_part_that_was_asked_for(service: Service) -> None:
+    filler = "We talked about nothing in particular for a while. " * 30
+    await add(service, f"{filler} The vault code hint is a blue heron. {filler}")
+    (hit,) = (await search(service, "What is the vault code hint?")).hits
+    assert "blue heron" in hit.shown
+    assert len(hit.shown) <= text.SHOWN + 4
+    (whole,) = (await search(service, "What is the vault code hint?", detail="full", max_tokens=9_000)).hits
+    assert whole.shown == text.one_line(whole.memory.text, None)
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "MTIz", "💥", "a" * 5_000])
+async def test_a_cursor_that_is_none_is_refused(service: Service, cursor: str) -> None:
+    with pytest.raises(InvalidInput, match="cursor"):
+        await search(service, "anything", cursor=cursor)
+
+
+async def test_a_cursor_of_another_question_or_user_is_refused(service: Service) -> None:
+    await garden(service, 20)
+    cursor = (await search(service, "garden", max_tokens=150)).cursor
+    assert cursor is not None
+    with pytest.raises(InvalidInput, match="another question"):
+        await search(service, "plants", cursor=cursor)
+    with pytest.raises(InvalidInput, match="another question"):
+        await search(service, "garden", Scope(user_id="v"), cursor=cursor)
+    altered = cursor[:-1] + ("A" if cursor[-1] != "A" else "B")
+    with pytest.raises(InvalidInput, match="none that a search has answered"):
+        await search(service, "garden", cursor=altered)
+
+
+async def test_it_says_when_nothing_is_known(service: Service) -> None:
+    await garden(service, 30)
+    await say(service, "s", ("Ann", "I moved to Lisbon in March."), ("Bob", "How do you like it there?"))
+    result = await search(service, "What is Zbigniew Quark's favourite chess opening?")
+    assert not result.known
+    assert text.searched(result).startswith("Nothing that is remembered answers this.")
+    assert "strong" not in {hit.confidence for hit in result.hits}
+    known = await search(service, "Where did Ann move to?")
+    assert known.known
+    assert known.hits[0].memory.text == "I moved to Lisbon in March."
+    assert known.hits[0].confidence in ("strong", "likely")
+
+
+async def test_an_empty_memory_knows_nothing(service: Service) -> None:
+    result = await search(service, "Where do I live?")
+    assert (result.hits, result.known, result.total, result.cursor) == ((), False, 0, None)
+    assert text.searched(result) == text.NOTHING
+
+
+async def test_turns_beside_a_hit_come_along_when_they_fit(service: Service) -> None:
+    asked, answered, thanked = await say(
+        service,
+        "s",
+        ("Ann", "What should I cook tonight?"),
+        ("Bob", "Try the lentil stew."),
+        ("Ann", "Will do!"),
+    )
+    result = await search(service, "lentil stew", limit=1)
+    (hit,) = result.hits
+    assert hit.memory.id == answered
+    assert [one.id for one in hit.neighbours] == [asked, thanked]
+    assert text.searched(result).count("[m_") == 3
+    small = await search(service, "lentil stew", limit=1, max_tokens=100)
+    assert small.tokens <= 100
+
+
+async def test_hits_of_one_session_stand_in_order_of_time(service: Service) -> None:
+    said = await say(
+        service,
+        "s",
+        ("Ann", "The boat trip starts at the harbour."),
+        ("Bob", "Fine."),
+        ("Ann", "And the boat trip ends at the island, boat trips always do."),
+        day="2024-05-06",
+    )
+    shown = text.searched(await search(service, "boat trip"))
+    places = [shown.index(one) for one in said]
+    assert places == sorted(places)
+    assert shown.count("2024-05-06:") == 1
+
+
+async def test_what_is_said_again_and_again_is_shown_once(service: Service) -> None:
+    for month in range(1, 5):
+        await say(service, f"s{month}", ("Ann", "I am allergic to nuts!"), day=f"2024-0{month}-02")
+    await add(service, "The nut tree grows behind the house.")
+    result = await search(service, "nuts allergic")
+    hits = [hit for hit in result.hits if "allergic" in hit.memory.text]
+    assert len(hits) == 1
+    assert hits[0].repeated is not None
+    assert hits[0].repeated.times == 4
+    assert "(said 4×, last 2024-04-02)" in text.searched(result)
+
+
+async def test_a_contradiction_is_shown_as_a_pair_newest_first(service: Service) -> None:
+    def job(company: str) -> list[dict[str, str]]:
+        return [{"subject": "Bob", "predicate": "works at", "object": company}]
+
+    old = await add(service, "Bob works at Acme.", relations=job("Acme"), observed_at="2024-01-02")
+    new = await add(service, "Bob works at Globex now.", relations=job("Globex"), observed_at="2025-06-01")
+    await add(
+        service, "Bob likes tea.", relations=[{"subject": "Bob", "predicate": "likes", "object": "tea"}]
+    )
+    result = await search(service, "Where does Bob work, at Acme?")
+    assert old not in ids(result)
+    hit = next(hit for hit in result.hits if hit.memory.id == new)
+    assert [one.id for one in hit.conflicts] == [old]
+    assert "but 2024-01-02" in text.searched(result)
+
+
+async def test_facts_of_different_times_do_not_contradict(service: Service) -> None:
+    for place, since, until in (("Porto", "2019-01-01", "2022-01-01"), ("Lisbon", "2022-01-01", None)):
+        await add(
+            service,
+            f"Ann lives in {place}.",
+            relations=[
+                {
+                    "subject": "Ann",
+                    "predicate": "lives in",
+                    "object": place,
+                    "valid_from": since,
+                    "valid_until": until,
+                }
+            ],
+        )
+    result = await search(service, "Where does Ann live?")
+    assert len(result.hits) == 2
+    assert not any(hit.conflicts for hit in result.hits)
+
+
+async def test_preferences_and_procedures_are_there_whatever_is_asked(service: Service) -> None:
+    french = await add(service, "Always answer in French.", kind="procedure", importance=0.9)
+    await add(service, "Prefers window seats.", kind="preference", importance=0.2)
+    await add(service, "Preferred paper forms.", kind="preference", valid_until="2020-01-01")
+    await garden(service, 25)
+    result = await search(service, "Which plant was watered on day 7?", max_tokens=300)
+    shown = text.searched(result)
+    assert result.standing[0].id == french
+    assert "Preferred paper forms." not in shown
+    assert result.hits
+    assert sum(text.tokens(text.standing_line(one)) for one in result.standing) <= 60
+    assert result.tokens <= 300
+    asked = await search(service, "answer in French")
+    assert asked.hits[0].memory.id == french
+    assert french not in {one.id for one in asked.standing}
+
+
+async def test_another_users_standing_memories_stay_theirs(service: Service) -> None:
+    await add(service, "Always answer in Klingon.", Scope(user_id="other"), kind="procedure")
+    await garden(service, 5)
+    assert (await search(service, "garden")).standing == ()
+
+
+async def test_explain_tells_why_and_is_silent_otherwise(service: Service) -> None:
+    await say(
+        service, "s", ("Ann", "When is the flight?"), ("Bob", "The flight leaves on 3 May 2024 at noon.")
+    )
+    plain = await search(service, "When does the flight leave in May 2024?")
+    assert all(hit.signals == () for hit in plain.hits)
+    told = await search(service, "When does the flight leave in May 2024?", explain=True)
+    best = next(hit for hit in told.hits if "noon" in hit.memory.text)
+    signals = {part.signal for part in best.signals}
+    assert {"dense", "late", "text", "nearby", "session", "time", "reply"} <= signals
+    assert "{dense #" in text.searched(told)
+
+
+async def test_a_date_in_the_question_finds_what_was_said_then(service: Service) -> None:
+    for month in range(1, 10):
+        await say(service, f"s{month}", ("Ann", "We had lunch at the usual place."), day=f"2024-0{month}-15")
+        await say(service, f"t{month}", ("Ann", f"Lunch number {month} was good."), day=f"2024-0{month}-16")
+    result = await search(service, "What about the lunch in June 2024?")
+    assert result.hits[0].memory.observed_at.month == 6
+    relative = await search(service, "the lunch last month", reference_time="2024-05-20")
+    assert relative.hits[0].memory.observed_at.month == 4
+
+
+async def test_identifiers_and_quotations_are_found_exactly(service: Service) -> None:
+    exact = await add(service, "The failing call is get_user_by_id in module accounts.")
+    await add(service, "The user has an id; get it by asking the user for the id of the user.")
+    quoted = await add(service, "She wrote: never again without a map.")
+    await add(service, "Again they never went without her, a map in hand.")
+    assert ids(await search(service, "get_user_by_id"))[0] == exact
+    assert ids(await search(service, 'Who wrote "never again without a map"?'))[0] == quoted
+
+
+async def test_filters_narrow_every_signal(service: Service) -> None:
+    await say(service, "s", ("Ann", "The harbour is closed."), day="2024-02-01")
+    plan = await add(
+        service,
+        "Visit the harbour.",
+        kind="plan",
+        observed_at="2025-02-01",
+        valid_from="2025-03-01",
+        valid_until="2025-04-01",
+    )
+    note = await add(
+        service, "The harbour note.", SCOPE.model_copy(update={"session_id": "x"}), level="session"
+    )
+    inside = SCOPE.model_copy(update={"session_id": "x"})
+    assert ids(await search(service, "harbour", kinds=["plan"])) == [plan]
+    assert ids(await search(service, "harbour", inside, levels=["session"])) == [note]
+    assert plan in ids(await search(service, "harbour", valid_since="2025-03-15"))
+    assert plan not in ids(await search(service, "harbour", valid_since="2025-04-02"))
+    assert plan not in ids(await search(service, "harbour", valid_until="2025-02-15"))
+    assert plan in ids(await search(service, "harbour", as_of="2025-03-15"))
+    assert plan not in ids(await search(service, "harbour", as_of="2025-01-15"))
+    assert len(ids(await search(service, "harbour", until="2024-12-31"))) == 1
+
+
+async def test_the_forgotten_is_in_no_part_of_an_answer(service: Service) -> None:
+    gone, stays = await say(
+        service, "s", ("Ann", "The code word is xanthic."), ("Bob", "Noted, the code word.")
+    )
+    assert gone in ids(await search(service, "xanthic code word"))
+    await service.forget(SCOPE, ForgetRequest(ids=(gone,)))
+    result = await search(service, "xanthic code word")
+    assert ids(result) == [stays]
+    assert "xanthic" not in text.searched(result).replace("cursor", "")
+
+
+async def test_words_of_others_change_no_score(service: Service) -> None:
+    await say(
+        service, "s", ("Ann", "The kiln was fired."), ("Bob", "The pot broke."), ("Ann", "A rare glaze.")
+    )
+    before = await search(service, "rare kiln glaze")
+    for number in range(30):
+        await add(service, f"Rare kiln glaze number {number}.", Scope(user_id="other"))
+    after = await search(service, "rare kiln glaze")
+    assert [(hit.memory.id, hit.score) for hit in before.hits] == [
+        (hit.memory.id, hit.score) for hit in after.hits
+    ]
+
+
+async def test_without_words_in_memory_the_full_text_index_answers(config: Config) -> None:
+    searching = config.search.model_copy(update={"words_mib": 0})
+    async with Service.open(config.model_copy(update={"search": searching})) as service:
+        target = await add(service, "The heron stands in the reeds.")
+        await garden(service, 5)
+        result = await search(service, "heron reeds", explain=True)
+        assert result.hits[0].memory.id == target
+        assert {"text", "late"} <= {part.signal for part in result.hits[0].signals}
+        assert "nearby" not in {part.signal for part in result.hits[0].signals}
+
+
+async def test_a_rating_is_a_tie_break_and_is_kept_once_for_each_rater(service: Service) -> None:
+    first = await add(service, "The red bicycle stands in the shed.")
+    second = await add(service, "The red bicycle stands in the shed!!")
+    await add(service, "A red bicycle was in the shed.")
+    for rater in ("desktop", "desktop", "editor"):
+        await service.rate(SCOPE, second, "useful", source=rater)
+    await service.rate(SCOPE, first, "wrong", source="desktop")
+    history = (await service.get(SCOPE, second)).history
+    assert [event.event for event in history].count("useful") == 2
+    result = await search(service, "red bicycle shed", explain=True)
+    assert second in ids(result)
+    with pytest.raises(MemoryNotFound):
+        await service.rate(Scope(user_id="other"), second, "wrong")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"max_tokens": 99}, "too small"),
+        ({"max_tokens": 20_001}, "too large"),
+        ({"detail": "everything"}, "use one of"),
+        ({"as_of": "2024-01-01", "until": "2024-01-01"}, "as_of"),
+        ({"valid_since": "2025-01-01", "valid_until": "2024-01-01"}, "later than"),
+        ({"where": "stars > 3"}, "valid dictionary"),
+    ],
+)
+async def test_an_argument_that_makes_no_sense_is_refused(
+    service: Service, arguments: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        await search(service, "x", **arguments)
+
+
+_words = st.text(min_size=1, max_size=300).filter(lambda words: words.replace("\0", "").strip() != "")
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=_words, max_tokens=st.integers(100, 2_000), limit=st.none() | st.integers(1, 100))
+async def test_no_query_is_too_strange(
+    service: Service, query: str, max_tokens: int, limit: int | None
+) -> None:
+    if not (await service.stats(SCOPE)).memories:
+        await garden(service, 12)
+        await say(service, "s", ("Ann", "“Quoted” text\nwith lines"), ("Bob", "日本語 and café, x_y-z v1.2"))
+    result = await search(service, query, max_tokens=max_tokens, limit=limit)
+    shown = text.searched(result)
+    assert result.tokens == text.tokens(shown) <= max_tokens
+    assert len(result.hits) <= (limit or 50)
+    assert len(re.findall(r"^\d+\. ", shown, re.MULTILINE)) == len(result.hits)
+
+
+def test_an_excerpt_begins_and_ends_where_words_do() -> None:
+    long = f"{'word ' * 250}lighthouse {'word ' * 150}"
+    part = text.excerpt(long, ["lighthouses"])
+    assert "lighthouse" in part
+    assert part.startswith("… word")
+    assert part.endswith("…")
+    assert text.excerpt("short", ["x"]) == "short"
