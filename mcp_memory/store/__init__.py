@@ -471,6 +471,8 @@ class Store:
                 await self._open_indexes()
                 self._settled.set()
                 await self._erase_due()
+                if self._vectors.index is not None:
+                    await self._use(self._vectors, lambda table: table.hold())
                 await self._catch_up()
                 if self._needs_optimize and self._vectors.index is not None:
                     # Before and after: a compaction holds much of the table for a moment, the peak of all.

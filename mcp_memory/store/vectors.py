@@ -32,6 +32,7 @@ from mcp_memory.embedded import Embedded
 from mcp_memory.errors import DiskFull, EmbedderChanged, IndexFailed
 from mcp_memory.models import Memory, Scope
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
+from mcp_memory.store.resident import COLUMNS, ROW_BYTES, ResidentRows
 
 TABLE = "memories"
 EMBEDDER_KEY = "mcp_memory.embedder"
@@ -51,6 +52,8 @@ INDEX_CACHE_BYTES = 32 << 20
 METADATA_CACHE_BYTES = 8 << 20
 """LanceDB would keep gigabytes. With half of this a search over 10,000 memories took 33 ms, with this 28: one
 run each, on a noisy machine."""
+RESIDENT_BYTES = 96 << 20
+"""Up to this size, some 25,000 memories, the rows of a table are held in memory beside its files."""
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When a memory expires that does not: a filter on a column without nulls is one comparison."""
 
@@ -91,6 +94,10 @@ class VectorTable:
         self._turn = anyio.Lock()
         self._readers = 0
         self._no_readers = anyio.Event()
+        # Rows come into the files and into memory under it, so that both have the same.
+        self._adding = anyio.Lock()
+        self._resident: ResidentRows | None = None
+        self._may_reside = True
 
     @classmethod
     async def open(cls, folder: Path, *, embedder: str, dimension: int) -> tuple[VectorTable, bool]:
@@ -126,8 +133,14 @@ class VectorTable:
         """Rows for memories that are not in the table yet, each with what was made of it."""
         if not memories:
             return
-        with _translated(self._folder):
-            await self._table.add(self._rows(memories, embedded))
+        rows = self._rows(memories, embedded)
+        async with self._adding:
+            with self._known(), _translated(self._folder):
+                await self._table.add(rows)
+            if self._resident is not None:
+                self._resident.add(rows)
+                if self._resident.bytes > RESIDENT_BYTES:
+                    self._resident = None
         self._writes_since_optimize += 1
         self._rows_waiting += len(memories)
 
@@ -139,8 +152,10 @@ class VectorTable:
     async def delete(self, ids: Sequence[str]) -> None:
         """By id only: LanceDB keeps a predicate in its log, so it must not hold what is forgotten."""
         async with self._rewriting:
+            if self._resident is not None:
+                self._resident.remove(ids)
             for start in range(0, len(ids), IDS_PER_FILTER):
-                with _translated(self._folder):
+                with self._known(), _translated(self._folder):
                     await self._table.delete(col("id").isin(list(ids[start : start + IDS_PER_FILTER])))
             self._writes_since_optimize += 1
             self._rows_waiting += len(ids)
@@ -157,6 +172,8 @@ class VectorTable:
         remove(new)
         pieces, others = set[bytes](), set[bytes]()
         async with self._rewriting:
+            if self._resident is not None:
+                self._resident.remove(gone.to_pylist())
             with _translated(self._folder):
                 connection = await _connect(new)
                 # The schema brings its primary key and its embedder along.
@@ -178,9 +195,35 @@ class VectorTable:
                     self._connection = await _connect(self._folder)
                     self._table = await self._connection.open_table(TABLE)
             self._writes_since_optimize = self._rows_waiting = 0
+            self._may_reside = self._resident is None
             self._has_old_versions = True
             self._last_optimize = time.monotonic()
         return sorted(pieces - others)
+
+    async def hold(self) -> None:
+        """Take the rows into memory, if they are not there and few enough."""
+        if not self._may_reside:
+            return
+        async with self._rewriting, self._adding, self._reading() as table:
+            self._may_reside = False
+            count = await table.count_rows()
+            if count * (4 * self._dimension + ROW_BYTES) > RESIDENT_BYTES:
+                return
+            rows = ResidentRows(self._dimension, count)
+            async for batch in await table.query().select(list(COLUMNS)).to_batches():
+                rows.add(batch)
+                if rows.bytes > RESIDENT_BYTES:
+                    return
+            self._resident = rows
+
+    @contextmanager
+    def _known(self) -> Generator[None]:
+        """Of a write that failed nobody knows how much is in the files: what is in memory is read anew."""
+        try:
+            yield
+        except BaseException:
+            self._resident, self._may_reside = None, True
+            raise
 
     async def _split(self, gone: pa.Array) -> AsyncIterator[tuple[pa.Table, pa.Table]]:
         """The table in large pieces, each as what stays and what goes."""
@@ -231,6 +274,9 @@ class VectorTable:
 
     async def dense(self, vector: NDArray[np.float32], where: Filter, limit: int) -> tuple[Candidate, ...]:
         """The nearest in meaning; score is the cosine, from −1 to 1."""
+        if self._resident is not None:
+            # Two milliseconds at most; handing it to a thread and back would take as long.
+            return self._resident.nearest(vector, where, limit)
         async with self._reading() as table:
             query = table.query().nearest_to(vector).distance_type("dot").where(_expression(where))
             found = await query.select([*_CANDIDATE_COLUMNS, "tokens", "_distance"]).limit(limit).to_arrow()
@@ -241,14 +287,17 @@ class VectorTable:
         self, words: str, where: Filter, limit: int, *, every_word: bool = False
     ) -> tuple[Candidate, ...]:
         """The best by shared words; score is BM25. `every_word` finds only those that have all of them, and
-        brings no tokens."""
+        need bring no tokens."""
         # A quotation mark would begin a phrase, and an unclosed one finds nothing.
         text = words.replace('"', " ")
         match = MatchQuery(text, "text", operator=FullTextOperator.AND if every_word else FullTextOperator.OR)
+        rows = self._resident
+        columns = ["id"] if rows is not None else [*_CANDIDATE_COLUMNS, *([] if every_word else ["tokens"])]
         async with self._reading() as table:
             query = table.query().nearest_to_text(match).where(_expression(where))
-            columns = [*_CANDIDATE_COLUMNS, *([] if every_word else ["tokens"]), "_score"]
-            found = await query.select(columns).limit(limit).to_arrow()
+            found = await query.select([*columns, "_score"]).limit(limit).to_arrow()
+        if rows is not None:
+            return rows.candidates(found["id"].to_pylist(), found["_score"].to_pylist())
         return _candidates(found, found["_score"].to_pylist())
 
     async def count(self) -> int:
