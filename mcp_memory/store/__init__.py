@@ -527,7 +527,7 @@ class Store:
             self._folder.vectors, embedder=self._embed.identity, dimension=self._embed.dimension
         )
         # LanceDB does not fsync: after a power cut rows may be missing that the ledger calls indexed.
-        present = frozenset[str]() if is_new else frozenset({row[0] async for row in table.rows()})
+        present = frozenset[str]() if is_new else await table.ids()
         await self.ledger.write(index_work.enqueue_missing, present)
         if left_over := present - await self.ledger.read(index_work.memory_ids):
             await table.delete(sorted(left_over))

@@ -14,6 +14,7 @@ import shutil
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -52,8 +53,9 @@ INDEX_CACHE_BYTES = 32 << 20
 METADATA_CACHE_BYTES = 8 << 20
 """LanceDB would keep gigabytes. With half of this a search over 10,000 memories took 33 ms, with this 28: one
 run each, on a noisy machine."""
-RESIDENT_BYTES = 96 << 20
-"""Up to this size, some 25,000 memories, the rows of a table are held in memory beside its files."""
+RESIDENT_BYTES = 320 << 20
+"""Up to this size, some 150,000 memories, the rows of a table are held in memory beside its files: 22 MB for
+10,000, 205 for 100,000, and at most 64 more for tokens."""
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When a memory expires that does not: a filter on a column without nulls is one comparison."""
 
@@ -258,6 +260,14 @@ class VectorTable:
                 await self._no_readers.wait()
             yield
 
+    async def ids(self) -> frozenset[str]:
+        """Of every row."""
+        found: set[str] = set()
+        async with self._reading() as table:
+            async for batch in await table.query().select(["id"]).to_batches():
+                found.update(batch["id"].to_pylist())
+        return frozenset(found)
+
     async def rows(self) -> AsyncIterator[tuple[str, str, str]]:
         """(id, owner, full text) of every row, for comparing with the ledger."""
         async with self._reading() as table:
@@ -275,13 +285,21 @@ class VectorTable:
     async def dense(self, vector: NDArray[np.float32], where: Filter, limit: int) -> tuple[Candidate, ...]:
         """The nearest in meaning; score is the cosine, from −1 to 1."""
         if self._resident is not None:
-            # Two milliseconds at most; handing it to a thread and back would take as long.
-            return self._resident.nearest(vector, where, limit)
+            # Half a millisecond for most; handing it to a thread and back would take as long.
+            found = self._resident.nearest(vector, where, limit)
+            return await self._with_tokens(found) if self._resident.lacks_tokens else found
         async with self._reading() as table:
             query = table.query().nearest_to(vector).distance_type("dot").where(_expression(where))
             found = await query.select([*_CANDIDATE_COLUMNS, "tokens", "_distance"]).limit(limit).to_arrow()
         # LanceDB's dot distance is 1 − dot, and the vectors are normalised.
         return _candidates(found, [1.0 - distance for distance in found["_distance"].to_pylist()])
+
+    async def _with_tokens(self, found: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        async with self._reading() as table:
+            named = table.query().where(col("id").isin([one.memory_id for one in found]))
+            rows = await named.select(["id", "tokens"]).to_arrow()
+        tokens = dict(zip(rows["id"].to_pylist(), rows["tokens"].to_pylist(), strict=True))
+        return tuple(replace(one, tokens=tokens.get(one.memory_id)) for one in found)
 
     async def full_text(
         self, words: str, where: Filter, limit: int, *, every_word: bool = False
@@ -292,11 +310,13 @@ class VectorTable:
         text = words.replace('"', " ")
         match = MatchQuery(text, "text", operator=FullTextOperator.AND if every_word else FullTextOperator.OR)
         rows = self._resident
-        columns = ["id"] if rows is not None else [*_CANDIDATE_COLUMNS, *([] if every_word else ["tokens"])]
+        columns = [*_CANDIDATE_COLUMNS, *([] if every_word else ["tokens"])]
+        if rows is not None and not rows.lacks_tokens:
+            columns = ["id"]
         async with self._reading() as table:
             query = table.query().nearest_to_text(match).where(_expression(where))
             found = await query.select([*columns, "_score"]).limit(limit).to_arrow()
-        if rows is not None:
+        if "session_id" not in columns and rows is not None:
             return rows.candidates(found["id"].to_pylist(), found["_score"].to_pylist())
         return _candidates(found, found["_score"].to_pylist())
 
