@@ -124,6 +124,9 @@ class VectorsConfig(_Section):
     """Writes after which the table is compacted and its indexes brought up to date, in the background."""
     optimize_after_seconds: Annotated[float, Field(ge=1, le=86_400)] = 30.0
     """Seconds after which the same happens if there was any write."""
+    resident_mib: Annotated[int, Field(ge=0, le=65536)] = 320
+    """Memory, in MiB, up to which all vectors are held there and searched exactly: some 150,000 memories. A
+    larger table, and with 0 every table, is searched in its files."""
 
 
 def _absolute(folder: Path) -> Path:

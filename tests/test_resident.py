@@ -18,7 +18,7 @@ from mcp_memory.config import Config
 from mcp_memory.embedded import Embedded
 from mcp_memory.models import AddRequest, ForgetRequest, Memory, Scope, SearchRequest
 from mcp_memory.service import Service
-from mcp_memory.store import resident, vectors
+from mcp_memory.store import resident
 from mcp_memory.store.candidates import Candidate, Filter
 from mcp_memory.store.vectors import VectorTable
 
@@ -56,14 +56,16 @@ def embedded(memories: Sequence[Memory]) -> Embedded:
     return Embedded(made / np.linalg.norm(made, axis=1, keepdims=True), tokens)
 
 
-async def opened(folder: Path) -> VectorTable:
-    table, _ = await VectorTable.open(folder, embedder="made", dimension=DIMENSION)
+async def opened(folder: Path, resident_bytes: int = 1 << 20) -> VectorTable:
+    table, _ = await VectorTable.open(
+        folder, embedder="made", dimension=DIMENSION, resident_bytes=resident_bytes
+    )
     return table
 
 
-async def filled(folder: Path, count: int = 60) -> VectorTable:
-    table = await opened(folder)
-    memories = [memory(number) for number in range(count)]
+async def filled(folder: Path, resident_bytes: int = 1 << 20) -> VectorTable:
+    table = await opened(folder, resident_bytes)
+    memories = [memory(number) for number in range(60)]
     await table.add(memories, embedded(memories))
     return table
 
@@ -143,11 +145,8 @@ async def test_what_is_written_is_held_and_what_is_deleted_or_erased_is_not(tmp_
     table.close()
 
 
-async def test_a_table_that_outgrows_memory_is_searched_in_its_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(vectors, "RESIDENT_BYTES", 40_000)
-    table = await filled(tmp_path / "vectors")
+async def test_a_table_that_outgrows_memory_is_searched_in_its_files(tmp_path: Path) -> None:
+    table = await filled(tmp_path / "vectors", 40_000)
     await table.hold()
     assert table._resident is not None
     more = [memory(number) for number in range(60, 90)]
@@ -171,3 +170,18 @@ async def test_the_service_holds_a_small_table_and_forgets_from_memory_too(confi
         assert table._resident._ids == [kept]
         found = await service.search(scope, SearchRequest(query="Who keeps the lighthouse?"))
         assert [hit.memory.id for hit in found.hits] == [kept]
+
+
+async def test_doctor_tells_what_is_in_memory_and_measures_recall(config: Config) -> None:
+    scope = Scope(user_id="u")
+    async with Service.open(config) as service:
+        assert (await service.compare()).recall is None
+        for number in range(30):
+            await service.add(scope, AddRequest(content=f"{WORDS[number % 4]} number {number}"))
+        assert (await service.health()).indexes[0].resident == 30
+        assert (await service.compare()).recall == 1.0
+        # Were memory to lose rows, the measure would tell.
+        table = service._store._vectors.get()
+        assert table._resident is not None
+        table._resident.remove(table._resident._ids[:15])
+        assert ((await service.compare()).recall or 0) < 0.9

@@ -355,6 +355,7 @@ class Store:
             ledger_problems=(*await self.ledger.problems(), *broken),
             receipts=receipts,
             unverified=await self.ledger.read(forgetting.unverified),
+            recall=await self._use(self._vectors, lambda table: table.recall(datetime.now(UTC))),
             differences=tuple(differences[:DIFFERENCES]),
             total=len(differences),
             repaired=repair and bool(differences),
@@ -524,7 +525,10 @@ class Store:
     async def _open_vectors(self) -> VectorTable:
         tables, _ = await _modules()
         table, is_new = await tables.VectorTable.open(
-            self._folder.vectors, embedder=self._embed.identity, dimension=self._embed.dimension
+            self._folder.vectors,
+            embedder=self._embed.identity,
+            dimension=self._embed.dimension,
+            resident_bytes=self._config.vectors.resident_mib << 20,
         )
         # LanceDB does not fsync: after a power cut rows may be missing that the ledger calls indexed.
         present = frozenset[str]() if is_new else await table.ids()
@@ -678,6 +682,9 @@ async def _index_health(place: _Place[VectorTable] | _Place[Graph], expected: in
     try:
         index = place.get()
         rows, size, problem = await index.count(), index.bytes, None
+        resident = index.resident_rows
     except StoreError as error:
-        rows, size, problem = None, 0, str(error)
-    return IndexHealth(name=place.name, rows=rows, expected=expected, bytes=size, problem=problem)
+        rows, size, problem, resident = None, 0, str(error), 0
+    return IndexHealth(
+        name=place.name, rows=rows, expected=expected, bytes=size, problem=problem, resident=resident
+    )

@@ -44,6 +44,8 @@ NO_VERSIONS = timedelta(milliseconds=1)
 """None but the last, when nobody reads: a true zero means the same, with a warning to others who read."""
 COPY_ROWS = 20_000
 """Rows copied at once, some 40 MB, when a table is written anew to erase from it."""
+SAMPLE, NEAREST = 50, 10
+"""How recall is measured: so many rows are asked for so many of their nearest."""
 ROWS_PER_WRITE = 10
 WAITING_SHARE = 10
 """Rows may wait to be indexed up to ten times the writes allowed, or a tenth of the table: a compaction
@@ -53,9 +55,6 @@ INDEX_CACHE_BYTES = 32 << 20
 METADATA_CACHE_BYTES = 8 << 20
 """LanceDB would keep gigabytes. With half of this a search over 10,000 memories took 33 ms, with this 28: one
 run each, on a noisy machine."""
-RESIDENT_BYTES = 320 << 20
-"""Up to this size, some 150,000 memories, the rows of a table are held in memory beside its files: 22 MB for
-10,000, 205 for 100,000, and at most 64 more for tokens."""
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When a memory expires that does not: a filter on a column without nulls is one comparison."""
 
@@ -80,12 +79,15 @@ class VectorTable:
 
     name: Final = "vectors"
 
-    def __init__(self, folder: Path, connection: Any, table: Any, dimension: int) -> None:
+    def __init__(
+        self, folder: Path, connection: Any, table: Any, dimension: int, resident_bytes: int
+    ) -> None:
         self._folder = folder
         self._connection = connection
         self._table = table
         self._schema = _schema(dimension, "")
         self._dimension = dimension
+        self._resident_bytes = resident_bytes
         # Appending goes on beside a compaction; deleting would collide with it.
         self._rewriting = anyio.Lock()
         self._writes_since_optimize = 0
@@ -102,8 +104,12 @@ class VectorTable:
         self._may_reside = True
 
     @classmethod
-    async def open(cls, folder: Path, *, embedder: str, dimension: int) -> tuple[VectorTable, bool]:
-        """The table in `folder`, and whether it had to be made.
+    async def open(
+        cls, folder: Path, *, embedder: str, dimension: int, resident_bytes: int = 0
+    ) -> tuple[VectorTable, bool]:
+        """The table in `folder`, and whether it had to be made. Its rows are held in memory once `hold` is
+        called, up to `resident_bytes`: 22 MB for 10,000 memories, 205 for 100,000, and at most 64 more for
+        tokens.
 
         Raises EmbedderChanged when its vectors are another embedder's, IndexFailed when it cannot be read.
         """
@@ -114,13 +120,13 @@ class VectorTable:
                 table = await connection.create_table(TABLE, schema=_schema(dimension, embedder))
                 await table.set_unenforced_primary_key("id")
                 await _create_indexes(table)
-                return cls(folder, connection, table, dimension), True
+                return cls(folder, connection, table, dimension, resident_bytes), True
             table = await connection.open_table(TABLE)
             metadata = (await table.schema()).metadata or {}
         stored = metadata.get(EMBEDDER_KEY.encode(), b"an unknown embedder").decode()
         if stored != embedder:
             raise EmbedderChanged(stored, embedder)
-        return cls(folder, connection, table, dimension), False
+        return cls(folder, connection, table, dimension, resident_bytes), False
 
     def close(self) -> None:
         self._table.close()
@@ -141,7 +147,7 @@ class VectorTable:
                 await self._table.add(rows)
             if self._resident is not None:
                 self._resident.add(rows)
-                if self._resident.bytes > RESIDENT_BYTES:
+                if self._resident.bytes > self._resident_bytes:
                     self._resident = None
         self._writes_since_optimize += 1
         self._rows_waiting += len(memories)
@@ -209,12 +215,12 @@ class VectorTable:
         async with self._rewriting, self._adding, self._reading() as table:
             self._may_reside = False
             count = await table.count_rows()
-            if count * (4 * self._dimension + ROW_BYTES) > RESIDENT_BYTES:
+            if count * (4 * self._dimension + ROW_BYTES) > self._resident_bytes:
                 return
             rows = ResidentRows(self._dimension, count)
             async for batch in await table.query().select(list(COLUMNS)).to_batches():
                 rows.add(batch)
-                if rows.bytes > RESIDENT_BYTES:
+                if rows.bytes > self._resident_bytes:
                     return
             self._resident = rows
 
@@ -288,6 +294,11 @@ class VectorTable:
             # Half a millisecond for most; handing it to a thread and back would take as long.
             found = self._resident.nearest(vector, where, limit)
             return await self._with_tokens(found) if self._resident.lacks_tokens else found
+        return await self._dense_in_files(vector, where, limit)
+
+    async def _dense_in_files(
+        self, vector: NDArray[np.float32], where: Filter, limit: int
+    ) -> tuple[Candidate, ...]:
         async with self._reading() as table:
             query = table.query().nearest_to(vector).distance_type("dot").where(_expression(where))
             found = await query.select([*_CANDIDATE_COLUMNS, "tokens", "_distance"]).limit(limit).to_arrow()
@@ -319,6 +330,32 @@ class VectorTable:
         if "session_id" not in columns and rows is not None:
             return rows.candidates(found["id"].to_pylist(), found["_score"].to_pylist())
         return _candidates(found, found["_score"].to_pylist())
+
+    @property
+    def resident_rows(self) -> int:
+        """How many rows are held in memory."""
+        return 0 if self._resident is None else len(self._resident)
+
+    async def recall(self, now: datetime) -> float | None:
+        """Of the `NEAREST` that an exact search in the files finds, the share that `dense` finds, asked for
+        `SAMPLE` rows spread over the table; None when it is empty."""
+        async with self._reading() as table:
+            count = await table.count_rows()
+            places = sorted({number * count // SAMPLE for number in range(SAMPLE)}) if count else []
+            if not places:
+                return None
+            columns = ["vector", "user_id", "agent_id", "session_id"]
+            sample = await table.take_offsets(places).select(columns).to_arrow()
+        shares: list[float] = []
+        for row in sample.to_pylist():
+            where = Filter(Scope(**{name: row[name] for name in columns[1:]}), now)
+            vector = np.asarray(row["vector"], np.float32)
+            exact = await self._dense_in_files(vector, where, NEAREST)
+            found = await self.dense(vector, where, NEAREST)
+            # What is as near as the last may stand in its place.
+            near = [one for one in found if one.score >= exact[-1].score - 1e-5] if exact else []
+            shares += [len(near) / len(exact)] if exact else []
+        return sum(shares) / len(shares) if shares else None
 
     async def count(self) -> int:
         async with self._reading() as table:
