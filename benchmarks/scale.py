@@ -88,9 +88,7 @@ def main(
     adds: Annotated[int, typer.Option(help="Single adds after which full text is timed again.")] = ADDS,
 ) -> None:
     """Measure mcp-memory at several sizes, and print Markdown."""
-    chosen = [
-        Case(*map(int, case.split(":")), int(case.split(":")[0]) <= real_up_to) for case in cases.split(",")
-    ]
+    chosen = [_case(text, real_up_to) for text in cases.split(",")]
     console = Console(stderr=True)
     rows: dict[str, Row] = {}
     for case in chosen:
@@ -108,6 +106,11 @@ def main(
         "such an embedder gives no tokens, so there is no late interaction",
     }
     print("\n\n".join(("# Speed at size", report.facts(head), _table(rows))))
+
+
+def _case(text: str, real_up_to: int) -> Case:
+    count, _, users = text.partition(":")
+    return Case(int(count), int(users or "1"), int(count) <= real_up_to)
 
 
 def _measure(case: Case, adds: int) -> Row:
