@@ -10,7 +10,7 @@ import lzma
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from mcp_memory.models import AddRequest, NewMessage, Scope
 from mcp_memory.retrieval import Query, Signals, read_query
 from mcp_memory.search import Searcher
 from mcp_memory.service import Service
-from mcp_memory.store.candidates import Background, Candidate, Filter
+from mcp_memory.store.candidates import Background, Filter
 
 LOCOMO = "LoCoMo"
 POOL = "LongMemEval, one pool"
@@ -184,10 +184,4 @@ async def _ask(
     if degraded:
         raise RuntimeError("; ".join(degraded))
     background = await searcher.background(scope)
-    found = replace(found, dense=_light(found.dense), text=_light(found.text))
     return Asked(name, kind, fold, query, found, background, frozenset(evidence))
-
-
-def _light(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Without tokens: they have been compared, and thousands of questions would fill the memory."""
-    return tuple(replace(one, tokens=None) for one in candidates)

@@ -118,12 +118,15 @@ class Import:
     peak_bytes: int | None
 
 
-def run_import(program: Program, file: Path) -> Import:
-    """Raises ProgramFailed when it ends with an error or not within `IMPORT_SECONDS`."""
+def run_import(program: Program, file: Path, *options: str) -> Import:
+    """With `options` of the program such as `--user-id`.
+
+    Raises ProgramFailed when it ends with an error or not within `IMPORT_SECONDS`.
+    """
     peak: int | None = None
     started_at = time.perf_counter()
     with subprocess.Popen(
-        program.command("import", str(file)), stdout=subprocess.DEVNULL, env=_clean_environment()
+        program.command(*options, "import", str(file)), stdout=subprocess.DEVNULL, env=_clean_environment()
     ) as process:
         try:
             while process.poll() is None:

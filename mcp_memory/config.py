@@ -69,33 +69,33 @@ Weight = Annotated[float, Field(ge=-10, le=10)]
 class Weights(_Section):
     """How much each signal counts. Set on development data with `benchmarks/weights.py`."""
 
-    dense: Weight = 0.3
+    dense: Weight = 0.4
     """Similarity in meaning of the text as a whole."""
     dense_alone: Weight = 0.7
     """The same where words cannot be compared, as with an endpoint's model."""
-    late: Weight = 1.3
+    late: Weight = 1.2
     """Similarity in meaning word by word, which the local model tells."""
-    text: Weight = 0.3
+    text: Weight = 0.05
     """Shared words (BM25)."""
-    nearby: Weight = 0.3
+    nearby: Weight = 0.7
     """Shared words together with the turns just before and after."""
-    session: Weight = 0.3
+    session: Weight = 0.2
     """Shared words of the whole session."""
-    session_late: Weight = 0.5
+    session_late: Weight = 0.7
     """Similarity word by word of the best turn in the session."""
-    entity: Weight = 0.1
+    entity: Weight = 0.05
     """Mentions an entity that the query names."""
-    speaker: Weight = 0.5
+    speaker: Weight = 0.8
     """Was said by whom the query is about."""
-    date: Weight = 0.4
+    date: Weight = 0.5
     """Was said on a date that the query names."""
-    time: Weight = 0.3
+    time: Weight = 0.35
     """Names a time, when the query asks for one."""
-    number: Weight = 0.1
+    number: Weight = 0.15
     """Holds a number, when the query asks for one."""
-    question: Weight = -0.1
+    question: Weight = -0.15
     """Is itself a question."""
-    reply: Weight = 0.3
+    reply: Weight = 0.2
     """Follows a question that is similar to the query."""
     exact: Weight = 1.0
     """Holds a quotation or an identifier of the query exactly."""
@@ -156,6 +156,9 @@ class VectorsConfig(_Section):
     """Writes after which the table is compacted and its indexes brought up to date, in the background."""
     optimize_after_seconds: Annotated[float, Field(ge=1, le=86_400)] = 30.0
     """Seconds after which the same happens if there was any write."""
+    resident_mib: Annotated[int, Field(ge=0, le=65536)] = 320
+    """Memory, in MiB, up to which all vectors are held there and searched exactly: some 150,000 memories. A
+    larger table, and with 0 every table, is searched in its files."""
 
 
 def _absolute(folder: Path) -> Path:

@@ -68,7 +68,8 @@ class Diagnosis(BaseModel):
                     "agrees" if index.agrees else f"DISAGREES: {index.problem or 'run mcp-memory rebuild'}"
                 )
                 name = f"graph ({self.graph_engine})" if index.name == "graph" else "vectors (lancedb)"
-                yield f"{name:<19} {count}, {_size(index.bytes)}: {verdict}"
+                held = f", {index.resident} of them in memory" if index.resident else ""
+                yield f"{name:<19} {count}, {_size(index.bytes)}{held}: {verdict}"
             if health.pending:
                 since = (
                     "" if health.pending_since is None else f", the oldest since {iso(health.pending_since)}"
@@ -87,6 +88,8 @@ def _compared(comparison: Comparison) -> Iterator[str]:
         f"compared    {comparison.memories} memories, {comparison.entities} entities, {comparison.mentions} "
         f"mentions, {comparison.relations} relations, {comparison.receipts} receipts, row by row"
     )
+    if comparison.recall is not None:
+        yield f"recall      {comparison.recall:.1%} of the nearest in meaning, against an exact search"
     yield from (f"LEDGER      {problem}" for problem in comparison.ledger_problems)
     yield from (f"NOT ERASED  {one}" for one in comparison.unverified)
     yield from (f"DIFFERENCE  {one.index} {one.id}: {one.problem}" for one in comparison.differences)

@@ -691,6 +691,8 @@ class IndexHealth(_Value):
     expected: int
     bytes: int
     problem: str | None = None
+    resident: int = 0
+    """Rows held in memory, where search by meaning is exact."""
 
     @property
     def agrees(self) -> bool:
@@ -719,6 +721,9 @@ class Comparison(_Value):
     """The first 200."""
     total: int = 0
     """How many differences there are."""
+    recall: float | None = None
+    """Of the ten nearest that an exact search in the files finds, the share that a search finds, over 50
+    memories; None when there are none."""
     repaired: bool = False
     unverified: tuple[str, ...] = ()
     """Receipts of erasures after which something was still found, and where."""

@@ -195,12 +195,12 @@ class Searcher:
     ) -> dict[str, float]:
         if embedded is None or embedded.tokens is None:
             return {}
-        tokens = {one.memory_id: one.tokens for one in candidates if one.tokens}
-        others = list(dict.fromkeys(one.memory_id for one in candidates if one.memory_id not in tokens))
+        ids = list(dict.fromkeys(one.memory_id for one in candidates))
         try:
-            tokens |= await self._store.tokens(others)
+            tokens = await self._store.tokens(ids)
         except (IndexFailed, EmbedderChanged) as error:
             degraded.append(f"without similarity in meaning: {error}")
+            return {}
         return await anyio.to_thread.run_sync(late_scores, embedded, tokens)
 
     async def _read_closely(

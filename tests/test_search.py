@@ -234,6 +234,7 @@ async def test_explain_tells_why_and_is_silent_otherwise(service: Service) -> No
     await say(
         service, "s", ("Ann", "When is the flight?"), ("Bob", "The flight leaves on 3 May 2024 at noon.")
     )
+    await garden(service, 5)
     plain = await search(service, "When does the flight leave in May 2024?")
     assert all(hit.signals == () for hit in plain.hits)
     told = await search(service, "When does the flight leave in May 2024?", explain=True)

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import sqlalchemy.event
 
 from mcp_memory.config import Config
 from mcp_memory.errors import DiskFull
 from mcp_memory.models import Memory, Scope, SearchRequest
 from mcp_memory.service import Service
-from mcp_memory.store.ledger import Ledger, index_work, memories
+from mcp_memory.store.ledger import Ledger, entities, index_work, memories
 from mcp_memory.store.ledger.memories import Draft
 from mcp_memory.store.ledger.schema import new_id
 
@@ -117,3 +118,24 @@ def test_the_same_holds_on_the_other_graph_engine() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2_000:]
+
+
+async def test_memories_are_read_by_id_without_reading_all_of_their_owner(tmp_path: Path) -> None:
+    plans: list[str] = []
+
+    def planned(connection: sa.Connection, ids: list[str]) -> None:
+        def note(*called: Any) -> None:
+            cursor, statement, values = called[1:4]
+            plans.extend(row[3] for row in cursor.execute(f"EXPLAIN QUERY PLAN {statement}", values))
+
+        sqlalchemy.event.listen(connection, "before_cursor_execute", note)
+        memories.by_id(connection, Scope(user_id="u"), ids)
+        entities.resolve(connection, Scope(user_id="u"), ids)
+
+    ledger = await Ledger.open(tmp_path / "ledger.db")
+    some = [draft(f"{n}") for n in range(9)]
+    await ledger.write(memories.write, some)
+    await ledger.read(planned, [one.memory.id for one in some])
+    assert len(plans) == 3
+    assert all("id=?" in plan or "key=?" in plan for plan in plans), plans
+    await ledger.close()

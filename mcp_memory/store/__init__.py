@@ -394,6 +394,7 @@ class Store:
             ledger_problems=(*await self.ledger.problems(), *broken),
             receipts=receipts,
             unverified=await self.ledger.read(forgetting.unverified),
+            recall=await self._use(self._vectors, lambda table: table.recall(datetime.now(UTC))),
             differences=tuple(differences[:DIFFERENCES]),
             total=len(differences),
             repaired=repair and bool(differences),
@@ -510,6 +511,8 @@ class Store:
                 await self._open_indexes()
                 self._settled.set()
                 await self._erase_due()
+                if self._vectors.index is not None:
+                    await self._use(self._vectors, lambda table: table.hold())
                 await self._catch_up()
                 if self._needs_optimize and self._vectors.index is not None:
                     # Before and after: a compaction holds much of the table for a moment, the peak of all.
@@ -561,10 +564,13 @@ class Store:
     async def _open_vectors(self) -> VectorTable:
         tables, _ = await _modules()
         table, is_new = await tables.VectorTable.open(
-            self._folder.vectors, embedder=self._embed.identity, dimension=self._embed.dimension
+            self._folder.vectors,
+            embedder=self._embed.identity,
+            dimension=self._embed.dimension,
+            resident_bytes=self._config.vectors.resident_mib << 20,
         )
         # LanceDB does not fsync: after a power cut rows may be missing that the ledger calls indexed.
-        present = frozenset[str]() if is_new else frozenset({row[0] async for row in table.rows()})
+        present = frozenset[str]() if is_new else await table.ids()
         await self.ledger.write(index_work.enqueue_missing, present)
         if left_over := present - await self.ledger.read(index_work.memory_ids):
             await table.delete(sorted(left_over))
@@ -714,6 +720,9 @@ async def _index_health(place: _Place[VectorTable] | _Place[Graph], expected: in
     try:
         index = place.get()
         rows, size, problem = await index.count(), index.bytes, None
+        resident = index.resident_rows
     except StoreError as error:
-        rows, size, problem = None, 0, str(error)
-    return IndexHealth(name=place.name, rows=rows, expected=expected, bytes=size, problem=problem)
+        rows, size, problem, resident = None, 0, str(error), 0
+    return IndexHealth(
+        name=place.name, rows=rows, expected=expected, bytes=size, problem=problem, resident=resident
+    )

@@ -51,8 +51,6 @@ class Candidate:
     session_id: str | None
     role: str | None
     speaker: str | None
-    tokens: bytes | None = None
-    """Packed, for late interaction; None where the embedder makes none or nobody asked for them."""
 
 
 QUESTION, NUMBER, TIME = 1, 2, 4

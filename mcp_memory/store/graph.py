@@ -78,6 +78,8 @@ class Graph:
     """The one open graph of a data folder. One thread speaks to it; queries are fixed and parameterised."""
 
     name: Final = "graph"
+    resident_rows: Final = 0
+    """Kùzu holds its pages itself."""
 
     def __init__(self, path: Path, connect: Callable[[], tuple[Any, Any]]) -> None:
         self._path = path

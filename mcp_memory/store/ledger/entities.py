@@ -20,7 +20,7 @@ from mcp_memory.models import (
     name_key,
 )
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import COLUMNS, memory_of, scope_of, visible
+from mcp_memory.store.ledger.rows import COLUMNS, memory_of, scope_of, unindexed, visible
 from mcp_memory.store.ledger.schema import chunks, new_id
 
 
@@ -209,7 +209,7 @@ def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dic
             schema.alias.c.domain.in_(_domains(scope)), schema.alias.c.key.in_(some)
         )
         by_id = sa.select(schema.entity.c.id, schema.entity.c.id).where(
-            schema.entity.c.domain.in_(_domains(scope)), schema.entity.c.id.in_(some)
+            unindexed(schema.entity.c.domain).in_(_domains(scope)), schema.entity.c.id.in_(some)
         )
         for query in (by_name, by_id):
             for key, entity_id in connection.execute(query):

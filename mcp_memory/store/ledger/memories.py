@@ -181,7 +181,7 @@ def by_id(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[s
     """Those of `ids` that are visible in `scope`, by id."""
     found: dict[str, Memory] = {}
     for some in chunks(ids):
-        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some), visible(scope))
+        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some), visible(scope, by_id=True))
         found.update((row.id, memory_of(row)) for row in connection.execute(query))
     return found
 
