@@ -5,22 +5,21 @@ Kept in a store of its own between runs, since most of the time goes into embedd
 
 from __future__ import annotations
 
-import json
-import lzma
-import random
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import dataset
+import locomo_data
+import longmemeval_data
+from dataset import Haystack, Session
+from longmemeval_data import LongMemEval
 
 from mcp_memory.config import Config
 from mcp_memory.models import AddRequest, NewMessage, Scope
 from mcp_memory.retrieval import Query, Signals, read_query
-from mcp_memory.search import Searcher
 from mcp_memory.service import Service
 from mcp_memory.store.candidates import Background, Filter
 
@@ -32,6 +31,8 @@ HAYSTACK = 50
 FOLDS = 6
 SEED = 7
 CATCH_UP_SECONDS = 600.0
+NONE = "none"
+"""The kind of a question that nothing here answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,139 +50,85 @@ class Asked:
 
 
 async def ask(data: Path, store: Path, *, strangers: bool = False) -> list[Asked]:
-    """Every question; with `strangers` as many again that another conversation answers, and this one does
-    not."""
+    """Every question; with `strangers` as many again that another haystack answers, and this one does not."""
+    chats = longmemeval_data.read(data)
+    sets = {
+        LOCOMO: locomo_data.read(data).conversations,
+        POOL: (replace(longmemeval_data.pooled(chats), elsewhere=()),),
+        HAYSTACKS: _parted(chats),
+    }
     asked: list[Asked] = []
     async with Service.open(Config(data_dir=store.absolute())) as service:
         await service.caught_up(CATCH_UP_SECONDS)
-        asked += await _locomo(service, data, strangers=strangers)
-        asked += await _longmemeval(service, data, strangers=strangers)
+        for name, haystacks in sets.items():
+            if strangers and len(haystacks) > 1:
+                haystacks = dataset.with_elsewhere(haystacks, sys.maxsize, SEED)  # noqa: PLW2901
+            for number, haystack in enumerate(haystacks):
+                # Of one haystack every sixth question is a fold, of several every sixth haystack.
+                asked += await _ask_of(service, name, haystack, number if len(haystacks) > 1 else None)
+                print(f"{name}, {haystack.id}: {len(haystack.questions)} questions", file=sys.stderr)
     return asked
 
 
-async def _locomo(service: Service, data: Path, *, strangers: bool) -> list[Asked]:
-    asked: list[Asked] = []
-    conversations = dataset.read(data).conversations
-    order = random.Random(SEED)
-    for number, conversation in enumerate(conversations):
-        scope = Scope(user_id=conversation.id)
-        ids: dict[str, str] = {}
-        for session in conversation.sessions:
-            messages = [
-                NewMessage(name=turn.speaker, content=turn.text, time=turn.said_at) for turn in session.turns
+def _parted(chats: LongMemEval) -> tuple[Haystack, ...]:
+    """Haystacks of about `HAYSTACK` sessions that share none, each with all questions it has the evidence
+    of: embedding one for every question would take hours."""
+    haystacks: list[Haystack] = []
+    placed: set[str] = set()
+    own: dict[str, Session] = {}
+    for number, one in enumerate(chats.asked):
+        own |= {session.id: session for session in one.sessions if session.id not in placed}
+        if len(own) >= HAYSTACK or number == len(chats.asked) - 1:
+            questions = [
+                other.question
+                for other in chats.asked
+                if other.question and all(session.id in own for session in other.sessions)
             ]
-            added = await _add(service, scope, session.id, messages)
-            ids.update(zip((turn.id for turn in session.turns), added, strict=True))
-        print(f"{conversation.id}: {len(ids)} turns", file=sys.stderr)
-        last = max(turn.said_at for turn in conversation.turns)
-        for question in conversation.questions:
-            evidence = {ids[one] for one in question.evidence}
-            kind = dataset.CATEGORIES[question.category]
-            asked.append(
-                await _ask(service, scope, question.text, evidence, LOCOMO, kind, number % FOLDS, last)
-            )
-        if strangers:
-            others = [one for other in conversations if other is not conversation for one in other.questions]
-            for question in order.sample(others, len(conversation.questions)):
-                asked.append(
-                    await _ask(service, scope, question.text, set(), LOCOMO, "none", number % FOLDS, last)
-                )
-    return asked
+            haystacks.append(Haystack(f"part {len(haystacks)}", tuple(own.values()), tuple(questions)))
+            placed |= own.keys()
+            own = {}
+    return tuple(haystacks)
 
 
-async def _longmemeval(service: Service, data: Path, *, strangers: bool) -> list[Asked]:
-    """In haystacks of 50 sessions that share none, and in one pool of all."""
-    with lzma.open(data / "longmemeval_oracle_dev.json.xz") as file:
-        questions: list[Any] = [one for one in json.load(file) if not one["question_id"].endswith("_abs")]
-    sessions: dict[str, tuple[str, list[Any]]] = {}
-    for one in questions:
-        for date, name, turns in zip(
-            one["haystack_dates"], one["haystack_session_ids"], one["haystack_sessions"], strict=True
-        ):
-            sessions[name] = (date, turns)
-    order = random.Random(SEED)
-    order.shuffle(questions)
-    haystack_of: dict[str, int] = {}
-    filled, haystack = 0, 0
-    for one in questions:
-        own = [name for name in one["haystack_session_ids"] if name not in haystack_of]
-        if filled + len(own) > HAYSTACK:
-            filled, haystack = 0, haystack + 1
-        haystack_of.update(dict.fromkeys(own, haystack))
-        filled += len(own)
-    ids: dict[tuple[str, str, int], str] = {}
-    for user in ("pool", "haystack"):
-        for name, (date, turns) in sessions.items():
-            scope = Scope(user_id=user if user == "pool" else f"haystack {haystack_of[name]}")
-            kept = [(place, turn) for place, turn in enumerate(turns) if turn["content"].strip()]
-            said_at = datetime.strptime(date[:10], "%Y/%m/%d").replace(tzinfo=UTC)
-            messages = [
-                NewMessage(
-                    role=turn["role"],
-                    content=turn["content"][:32_000],
-                    time=said_at + timedelta(seconds=place),
-                )
-                for place, turn in kept
-            ]
-            added = await _add(service, scope, name, messages)
-            ids.update({(user, name, place): one for (place, _), one in zip(kept, added, strict=True)})
-        print(f"LongMemEval {user}: {len(sessions)} sessions", file=sys.stderr)
+async def _ask_of(service: Service, name: str, haystack: Haystack, fold: int | None) -> list[Asked]:
+    scope = Scope(user_id=f"{name} {haystack.id}")
+    ids: dict[str, str] = {}
+    for session in haystack.sessions:
+        ids |= await _added(service, scope, session)
+    now = max(turn.said_at for turn in haystack.turns.values())
+    background = await service.searcher.background(scope)
     asked: list[Asked] = []
-    for number, one in enumerate(questions):
-        names = one["haystack_session_ids"]
-        gold = [
-            (name, place)
-            for name in names
-            for place, turn in enumerate(sessions[name][1])
-            if turn.get("has_answer")
-        ]
-        now = datetime.strptime(one["question_date"][:10], "%Y/%m/%d").replace(tzinfo=UTC)
-        homes = {haystack_of[name] for name in names}
-        for user, label in (("pool", POOL), ("haystack", HAYSTACKS)):
-            if not gold or (user == "haystack" and len(homes) > 1):
-                continue
-            scope = Scope(user_id=user if user == "pool" else f"haystack {homes.copy().pop()}")
-            evidence = {ids[user, name, place] for name, place in gold if (user, name, place) in ids}
-            asked.append(
-                await _ask(
-                    service,
-                    scope,
-                    one["question"],
-                    evidence,
-                    label,
-                    one["question_type"],
-                    number % FOLDS,
-                    now,
-                )
+    questions = [(one.text, one.group, one.evidence) for one in haystack.questions]
+    questions += [(text, NONE, frozenset[str]()) for text in haystack.elsewhere]
+    for number, (text, kind, evidence) in enumerate(questions):
+        query = read_query(text, now)
+        found, degraded = await service.searcher.signals(query, Filter(scope=scope, now=datetime.now(UTC)))
+        if degraded:
+            raise RuntimeError("; ".join(degraded))
+        asked.append(
+            Asked(
+                set=name,
+                kind=kind,
+                fold=(number if fold is None else fold) % FOLDS,
+                query=query,
+                found=found,
+                background=background,
+                evidence=frozenset(ids[turn] for turn in evidence if turn in ids),
             )
-            if strangers and user == "haystack":
-                other = Scope(user_id=f"haystack {(homes.copy().pop() + 1) % (haystack + 1)}")
-                asked.append(
-                    await _ask(service, other, one["question"], set(), label, "none", number % FOLDS, now)
-                )
+        )
     return asked
 
 
-async def _add(service: Service, scope: Scope, session_id: str, messages: Sequence[NewMessage]) -> list[str]:
-    inside = scope.model_copy(update={"session_id": session_id})
-    result = await service.add(inside, AddRequest(messages=tuple(messages)))
-    return [one.id for one in result.memories]
+async def _added(service: Service, scope: Scope, session: Session) -> dict[str, str]:
+    """Memory ids by turn; turns that say nothing are left out."""
+    turns = [turn for turn in session.turns if turn.text.strip()]
+    messages = tuple(
+        NewMessage(role=turn.role, name=turn.name, content=turn.text, time=turn.said_at) for turn in turns
+    )
+    inside = scope.model_copy(update={"session_id": session.id})
+    result = await service.add(inside, AddRequest(messages=messages))
+    return _by_turn([turn.id for turn in turns], [one.id for one in result.memories])
 
 
-async def _ask(
-    service: Service,
-    scope: Scope,
-    text: str,
-    evidence: set[str],
-    name: str,
-    kind: str,
-    fold: int,
-    now: datetime,
-) -> Asked:
-    query = read_query(text, now)
-    searcher: Searcher = service.searcher
-    found, degraded = await searcher.signals(query, Filter(scope=scope, now=datetime.now(UTC)))
-    if degraded:
-        raise RuntimeError("; ".join(degraded))
-    background = await searcher.background(scope)
-    return Asked(name, kind, fold, query, found, background, frozenset(evidence))
+def _by_turn(turns: Sequence[str], memories: Sequence[str]) -> dict[str, str]:
+    return dict(zip(turns, memories, strict=True))

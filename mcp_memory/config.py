@@ -103,6 +103,28 @@ class Weights(_Section):
     """Was rated useful; wrong counts against it."""
 
 
+class RerankerConfig(_Section):
+    """A cross-encoder that looks at the best hits again."""
+
+    provider: Literal["none", "endpoint", "local"] = "none"
+    """`endpoint` is any server that answers POST /v1/rerank; `local` reads an ONNX file."""
+    depth: Annotated[int, Field(ge=1, le=100)] = 30
+    """Hits that are looked at again, the best first; each costs the model one reading."""
+    base_url: str = "http://127.0.0.1:8080/v1"
+    """The endpoint's address up to and including /v1."""
+    model: str = ""
+    """The model's name, sent to the endpoint."""
+    api_key: SecretStr | None = None
+    """The endpoint's key, when it wants one. Better given as MCP_MEMORY_SEARCH__RERANKER__API_KEY."""
+    timeout: Annotated[float, Field(gt=0, le=600)] = 10.0
+    """Seconds to wait for one answer of the endpoint; then the hits stay as they were, and the answer says
+    so."""
+    folder: Path = Path("reranker")
+    """Where `model.onnx` and `tokenizer.json` of the local one are."""
+    threads: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processor threads of the local one."""
+
+
 class SearchConfig(_Section):
     """How memories are found and how much of them is answered."""
 
@@ -114,6 +136,7 @@ class SearchConfig(_Section):
     """Memory, in MiB, for the words of those who search. Whoever has more to search through is searched by
     the full-text index on disk, which ranks a little worse; 0 uses that alone."""
     weights: Weights = Weights()
+    reranker: RerankerConfig = RerankerConfig()
 
 
 class MemoryConfig(_Section):

@@ -231,6 +231,13 @@ class EmbeddingEndpointFailed(EmbeddingError):
         )
 
 
+class RerankerFailed(McpMemoryError):
+    """The best hits could not be looked at again; they stay in the order they were found in."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"The reranker at {place} failed: {reason}. Check [search.reranker].")
+
+
 def named(name: str, sentence: str) -> McpMemoryError:
     """The error of that class with that sentence, as another process raised it."""
     kinds: list[type[McpMemoryError]] = [McpMemoryError]

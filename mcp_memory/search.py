@@ -18,7 +18,7 @@ from mcp_memory.confidence import band, chances, is_known
 from mcp_memory.config import SearchConfig
 from mcp_memory.embedded import EmbeddedQuery
 from mcp_memory.embedding import Embedder
-from mcp_memory.errors import EmbedderChanged, EmbeddingError, IndexFailed
+from mcp_memory.errors import EmbedderChanged, EmbeddingError, IndexFailed, RerankerFailed
 from mcp_memory.models import (
     Confidence,
     Hit,
@@ -29,6 +29,7 @@ from mcp_memory.models import (
     SearchResult,
     name_key,
 )
+from mcp_memory.reranking import create_reranker
 from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_scores, read_query
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Background, Candidate, Filter
@@ -60,6 +61,7 @@ class Searcher:
     """Searches one store."""
 
     def __init__(self, store: Store, embedder: Embedder, config: SearchConfig) -> None:
+        self._reranker = create_reranker(config.reranker)
         self._store = store
         self._ledger = store.ledger
         self._embedder = embedder
@@ -80,7 +82,12 @@ class Searcher:
         chance_of = chances(ranked, found, background)
         limit = request.limit or self._config.limit
         max_tokens = request.max_tokens or self._config.max_tokens
-        chosen, total = await self._choose(scope, ranked, allowed, offset + most_hits(limit, max_tokens))
+        enough = offset + most_hits(limit, max_tokens)
+        if self._reranker is not None:
+            enough = max(enough, self._config.reranker.depth)
+        chosen, total = await self._choose(scope, ranked, allowed, enough)
+        if self._reranker is not None:
+            chosen = await self._reranked(request.query, chosen, degraded)
         page = chosen[offset : offset + limit]
         hits = await self._hits(
             query, request, page, {one: band(chance) for one, chance in chance_of.items()}
@@ -240,6 +247,25 @@ class Searcher:
             if len(chosen) >= enough:
                 break
         return list(chosen.values()), len(ranked) - left_out
+
+    async def aclose(self) -> None:
+        if self._reranker is not None:
+            await self._reranker.aclose()
+
+    async def _reranked(
+        self, query: str, chosen: list[_Chosen], degraded: list[str]
+    ) -> list[_Chosen]:
+        """The first of them in the order a cross-encoder gives them."""
+        depth = self._config.reranker.depth
+        if self._reranker is None or not chosen:
+            return chosen
+        try:
+            scores = await self._reranker.scores(query, [one.memory.said for one in chosen[:depth]])
+        except RerankerFailed as error:
+            degraded.append(f"not looked at again: {error}")
+            return chosen
+        order = sorted(range(len(scores)), key=lambda place: -scores[place])
+        return [*(chosen[place] for place in order), *chosen[depth:]]
 
     async def _hits(
         self,

@@ -103,7 +103,12 @@ class Service:
         embedder = create_embedder(config.embedding)
         try:
             async with Store.open(config, MemoryEmbedder(embedder), record, wait=wait) as store:
-                yield cls(config, store, embedder)
+                service = cls(config, store, embedder)
+                try:
+                    yield service
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await service.searcher.aclose()
         finally:
             with anyio.CancelScope(shield=True):
                 await embedder.aclose()
