@@ -1,170 +1,148 @@
-"""The LoCoMo conversations: dated sessions of turns, and questions with the turns that answer them."""
+"""What the benchmarks ask of a memory: a haystack of dated sessions, and questions with the turns that answer
+them."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import re
+import lzma
+import random
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Any
-
-from pydantic import BaseModel, TypeAdapter
+from typing import Literal
 
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data"
-FILE_NAMES = ("locomo_dev.json.gz", "locomo10.json", "locomo10.json.gz")
-
-CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open-domain", 4: "single-hop"}
-"""Those that are asked. Category 5 is adversarial: its questions have no answer in the conversation."""
-
 BETWEEN_TURNS = timedelta(seconds=1)
 """The data dates sessions, not turns; a second between turns keeps their order and, in effect, their day."""
 
-_DATE_TIME = "%I:%M %p on %d %B, %Y"
-_EVIDENCE = re.compile(r"D:?(\d+):(\d+)")
+Role = Literal["user", "assistant"]
 
 
 class DataMissing(Exception):
-    def __init__(self, place: Path) -> None:
-        super().__init__(
-            f"No LoCoMo data at {place} (looked for {', '.join(FILE_NAMES)}).\n"
-            "Get data/locomo10.json from https://github.com/snap-research/locomo (CC BY-NC 4.0: no "
-            "commercial use) and give the folder it is in with --data."
-        )
+    def __init__(self, place: Path, names: Sequence[str], how: str) -> None:
+        super().__init__(f"No data at {place} (looked for {', '.join(names)}).\n{how}")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
+    """`name`: of the person who spoke, where the data has one."""
+
     id: str
-    speaker: str
+    role: Role
+    name: str | None
     text: str
     said_at: datetime
+
+    @property
+    def line(self) -> str:
+        """What baselines and peers store and answer: the text with who said it and when."""
+        return f"[{self.said_at:%Y-%m-%d}] {self.name or self.role}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """`id` is the same for the same session in another haystack, and another's nowhere."""
+
     id: str
     turns: tuple[Turn, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`evidence`: ids of the turns that answer it, at least one."""
+    """`evidence`: ids of the turns that answer it; `sessions`: of the sessions that do. At least one each."""
 
     text: str
-    category: int
+    group: str
     evidence: frozenset[str]
+    sessions: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+@dataclass(frozen=True)
+class Haystack:
+    """What one user's memory holds and is asked.
+
+    `elsewhere`: questions to which nothing here is an answer, such as another haystack's; of the questions
+    as many are taken beside them. `tricks`: those that sound as if they had an answer here and have none.
+    """
+
     id: str
     sessions: tuple[Session, ...]
     questions: tuple[Question, ...]
+    elsewhere: tuple[str, ...] = ()
+    tricks: tuple[str, ...] = ()
 
-    @property
-    def turns(self) -> tuple[Turn, ...]:
-        return tuple(turn for session in self.sessions for turn in session.turns)
+    @cached_property
+    def turns(self) -> dict[str, Turn]:
+        return {turn.id: turn for session in self.sessions for turn in session.turns}
 
-
-@dataclass(slots=True)
-class Dropped:
-    """What the data holds and the measurement leaves out."""
-
-    adversarial: int = 0
-    without_evidence: int = 0
-    """Questions of the asked categories whose evidence is empty or names no turn."""
-    unknown_evidence: int = 0
-    """Evidence entries that name no turn of their conversation."""
+    @cached_property
+    def session_of(self) -> dict[str, str]:
+        """By turn."""
+        return {turn.id: session.id for session in self.sessions for turn in session.turns}
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
-    file: Path
+class File:
+    """A data file and its checksum as it lies on disk."""
+
+    path: Path
     sha256: str
-    conversations: tuple[Conversation, ...]
-    dropped: Dropped
+    content: bytes
+    """Uncompressed."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return {"data": f"{self.path.name}, sha256 {self.sha256}"}
 
 
-def read(place: Path, first: int | None = None) -> Dataset:
-    """The `first` conversations, or all, of the LoCoMo file that is `place` or stands in it.
-
-    Raises DataMissing.
-    """
-    candidates = [place] if place.is_file() else [place / name for name in FILE_NAMES]
-    file = next((candidate for candidate in candidates if candidate.is_file()), None)
-    if file is None:
-        raise DataMissing(place)
-    content = file.read_bytes()
-    text = gzip.decompress(content) if file.suffix == ".gz" else content
-    samples = TypeAdapter(list[_Sample]).validate_json(text)[:first]
-    dropped = Dropped()
-    conversations = tuple(_conversation(sample, dropped) for sample in samples)
-    return Dataset(file, hashlib.sha256(content).hexdigest(), conversations, dropped)
+def open_file(place: Path, names: Sequence[str], how: str) -> File:
+    """The file that is `place`, or the first of `names` in it. Raises DataMissing, which tells `how` to get
+    it."""
+    candidates = [place] if place.is_file() else [place / name for name in names]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if path is None:
+        raise DataMissing(place, names, how)
+    raw = path.read_bytes()
+    unpack = {".gz": gzip.decompress, ".xz": lzma.decompress}.get(path.suffix, bytes)
+    return File(path, hashlib.sha256(raw).hexdigest(), unpack(raw))
 
 
-class _RawTurn(BaseModel):
-    speaker: str
-    dia_id: str
-    text: str
-
-
-class _RawQuestion(BaseModel):
-    question: str
-    category: int
-    evidence: list[str] = []
-
-
-class _Sample(BaseModel):
-    sample_id: str
-    conversation: dict[str, Any]
-    qa: list[_RawQuestion]
-
-
-def _conversation(sample: _Sample, dropped: Dropped) -> Conversation:
-    # Some dates stand without a session.
-    numbers = sorted(
-        int(key.removeprefix("session_"))
-        for key in sample.conversation
-        if re.fullmatch(r"session_\d+", key) and sample.conversation[key]
+def sampled(haystacks: Sequence[Haystack], count: int | None, seed: int) -> tuple[Haystack, ...]:
+    """The same haystacks with `count` of all their questions, and of their tricks at most as many."""
+    if count is None:
+        return tuple(haystacks)
+    numbers = random.Random(seed)
+    questions = [(stack.id, one) for stack in haystacks for one in stack.questions]
+    tricks = [(stack.id, one) for stack in haystacks for one in stack.tricks]
+    asked = numbers.sample(questions, min(count, len(questions)))
+    tricked = numbers.sample(tricks, min(count, len(tricks)))
+    return tuple(
+        replace(
+            stack,
+            questions=tuple(one for owner, one in asked if owner == stack.id),
+            tricks=tuple(one for owner, one in tricked if owner == stack.id),
+        )
+        for stack in haystacks
     )
-    sessions = tuple(_session(sample.conversation, f"session_{number}") for number in numbers)
-    known = {turn.id for session in sessions for turn in session.turns}
-    questions = _questions(sample.qa, known, dropped)
-    return Conversation(sample.sample_id, sessions, questions)
 
 
-def _session(conversation: dict[str, Any], key: str) -> Session:
-    # The data names no time zone.
-    began_at = datetime.strptime(conversation[f"{key}_date_time"], _DATE_TIME).replace(tzinfo=UTC)
-    raw = TypeAdapter(list[_RawTurn]).validate_python(conversation[key])
-    turns = tuple(
-        Turn(turn.dia_id, turn.speaker, turn.text, began_at + number * BETWEEN_TURNS)
-        for number, turn in enumerate(raw)
-    )
-    return Session(key, turns)
-
-
-def _questions(raw: Sequence[_RawQuestion], known: set[str], dropped: Dropped) -> tuple[Question, ...]:
-    questions: list[Question] = []
-    for question in raw:
-        if question.category not in CATEGORIES:
-            dropped.adversarial += 1
-            continue
-        evidence: set[str] = set()
-        for entry in question.evidence:
-            named = turn_ids(entry)
-            dropped.unknown_evidence += len(named - known) if named else 1
-            evidence |= named & known
-        if evidence:
-            questions.append(Question(question.question, question.category, frozenset(evidence)))
-        else:
-            dropped.without_evidence += 1
-    return tuple(questions)
-
-
-def turn_ids(entry: str) -> set[str]:
-    """The ids in one evidence entry: `D8:6; D9:17`, `D9:1 D4:4`, `D:11:26` and `D30:05` all occur."""
-    return {f"D{int(session)}:{int(turn)}" for session, turn in _EVIDENCE.findall(entry)}
+def with_elsewhere(haystacks: Sequence[Haystack], count: int, seed: int) -> tuple[Haystack, ...]:
+    """Each with `count` questions of other haystacks, at most as many as it has questions of its own; none
+    whose evidence sessions it holds too."""
+    numbers = random.Random(seed)
+    given: list[Haystack] = []
+    for stack in haystacks:
+        held = {session.id for session in stack.sessions}
+        others = [
+            question.text
+            for other in haystacks
+            if other.id != stack.id
+            for question in other.questions
+            if not question.sessions & held
+        ]
+        number = min(count, len(stack.questions), len(others))
+        given.append(replace(stack, elsewhere=tuple(numbers.sample(others, number))))
+    return tuple(given)

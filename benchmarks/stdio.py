@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,15 +40,16 @@ def run(
     try:
         return anyio.run(functools.partial(steps, *arguments, **named))
     except (ProgramFailed, MCPError, ExceptionGroup) as error:
-        cause = _first(error)
+        cause = first_cause(error)
         if isinstance(cause, ProgramFailed | MCPError):
             raise ProgramFailed(str(cause)) from cause
         raise
 
 
-def _first(error: Exception) -> Exception:
+def first_cause(error: Exception) -> Exception:
+    """What a group of groups was raised for."""
     if isinstance(error, ExceptionGroup):
-        return _first(cast("ExceptionGroup[Exception]", error).exceptions[0])
+        return first_cause(cast("ExceptionGroup[Exception]", error).exceptions[0])
     return error
 
 
@@ -77,6 +78,15 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a tool answered: to be read, to be parsed, and after how long."""
+
+    text: str
+    content: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
     """A running server. `ready_seconds` went by from before the spawn until the protocol was agreed."""
 
@@ -86,11 +96,22 @@ class Server:
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """The structured answer of `tool`. Raises ProgramFailed."""
+        return (await self.ask(tool, arguments)).content
+
+    async def ask(self, tool: str, arguments: dict[str, Any]) -> Told:
+        """The whole answer of `tool`, and the time of the client's whole call. Raises ProgramFailed."""
+        began = time.perf_counter()
         result = await self.client.call_tool(tool, arguments)
+        seconds = time.perf_counter() - began
+        text = "\n".join(block.text for block in result.content if block.type == "text")
         if result.is_error or result.structured_content is None:
-            text = " ".join(block.text for block in result.content if block.type == "text")
             raise ProgramFailed(f"{tool} answered: {text or 'nothing structured'}")
-        return result.structured_content
+        return Told(text, result.structured_content, seconds)
+
+    async def arguments_of(self, tool: str) -> frozenset[str]:
+        """The names of the arguments that `tool` takes."""
+        tools = (await self.client.list_tools()).tools
+        return next(frozenset(one.input_schema["properties"]) for one in tools if one.name == tool)
 
     def peak_bytes(self) -> int | None:
         """The most memory the server itself held so far; None where the system does not tell."""
@@ -100,8 +121,16 @@ class Server:
 @asynccontextmanager
 async def running(program: Program, mode: Mode = "legacy") -> AsyncGenerator[Server]:
     """The server, until the block ends: then its stdin is closed and it is waited for."""
-    command, *arguments = program.command()
-    parameters = StdioServerParameters(command=command, args=arguments, env=_python_path())
+    async with connected(program.command(), _python_path(), mode) as server:
+        yield server
+
+
+@asynccontextmanager
+async def connected(
+    command: Sequence[str], environment: Mapping[str, str], mode: Mode = "legacy"
+) -> AsyncGenerator[Server]:
+    """Any server that speaks the protocol over stdio, until the block ends."""
+    parameters = StdioServerParameters(command=command[0], args=list(command[1:]), env=dict(environment))
     before = _children(os.getpid())
     spawned_at = time.perf_counter()
     async with Client(parameters, mode=mode, read_timeout_seconds=CALL_SECONDS) as client:

@@ -1,0 +1,114 @@
+"""The measured systems, one after another: ours, the baselines, the peers that are there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import measure
+import ours
+import peers
+import stdio
+import typer
+from baselines import Bm25, Dense, Grep, opening
+from dataset import Haystack
+from embeddings import Embeddings
+from mcp import MCPError
+from measure import Measured, Opening
+from peers import PeerAbsent
+from results import Form
+from rich.progress import Progress
+from stdio import ProgramFailed
+
+OURS = "ours"
+SYSTEMS = (OURS, "grep", "bm25", "dense", "mem0", "server-memory", "server-memory-as-asked")
+EMBEDDING = ("dense", "mem0")
+"""Their times of adding are mostly the embedding's."""
+
+EVERY = ",".join(SYSTEMS)
+
+SystemsOption = Annotated[str, typer.Option(help=f"Which, comma-separated, of {', '.join(SYSTEMS)}.")]
+ConfigOption = Annotated[
+    Path | None, typer.Option(exists=True, help="A config.toml for the server; else its defaults.")
+]
+SeedOption = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+OutOption = Annotated[Path, typer.Option(help="Where the results are written.")]
+SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A way to ask the data. `shared`: the haystacks share most of their turns; these are embedded once for
+    baselines and peers, whose times of adding are then not told."""
+
+    title: str
+    haystacks: Sequence[Haystack]
+    shared: bool = False
+
+
+def run(plans: Sequence[Plan], systems: str, config: Path | None, seed: int) -> list[Form]:
+    """Ends this process with a message where mcp-memory failed."""
+    chosen = [name.strip() for name in systems.split(",")]
+    if unknown := set(chosen) - set(SYSTEMS):
+        raise typer.BadParameter(f"no system is called {', '.join(unknown)}; there are {', '.join(SYSTEMS)}")
+    try:
+        with measure.progress_bars() as progress:
+            return [stdio.run(_form, plan, chosen, config, seed, progress) for plan in plans]
+    except ProgramFailed as error:
+        print(f"The program failed: {error}", file=sys.stderr)
+        raise typer.Exit(1) from error
+
+
+async def _form(
+    plan: Plan, chosen: Sequence[str], config: Path | None, seed: int, progress: Progress
+) -> Form:
+    embeddings = Embeddings()
+    if plan.shared and any(name in chosen for name in EMBEDDING):
+        lines = [turn.line for one in plan.haystacks for turn in one.turns.values()]
+        await embeddings.prepare(lines)
+    measured: list[Measured] = []
+    skipped: list[str] = []
+    for name, start in _openings(embeddings, config).items():
+        if name not in chosen:
+            continue
+        timed = not (plan.shared and name in EMBEDDING)
+        try:
+            measured.append(await measure.measure(start, plan.haystacks, seed, progress, timed=timed))
+        except (PeerAbsent, ProgramFailed, MCPError, ExceptionGroup) as error:
+            cause = stdio.first_cause(error)
+            if name == OURS or not isinstance(cause, PeerAbsent | ProgramFailed | MCPError):
+                raise
+            skipped.append(f"{name}: {cause}")
+    await embeddings.aclose()
+    if not measured:
+        raise ProgramFailed(f"nothing was measured; {'; '.join(skipped)}")
+    return Form(plan.title, _facts(plan.haystacks), measured, skipped)
+
+
+def _openings(embeddings: Embeddings, config: Path | None) -> dict[str, Opening]:
+    """By the names in `SYSTEMS`, in their order."""
+    every: Sequence[Opening] = (
+        partial(ours.mcp_memory, config=config),
+        opening(Grep),
+        opening(Bm25),
+        opening(partial(Dense, embeddings)),
+        partial(peers.mem0, embeddings=embeddings),
+        peers.knowledge_graph,
+        peers.knowledge_graph_as_asked,
+    )
+    return dict(zip(SYSTEMS, every, strict=True))
+
+
+def _facts(haystacks: Sequence[Haystack]) -> dict[str, str]:
+    sessions = sum(len(one.sessions) for one in haystacks)
+    turns = sum(len(one.turns) for one in haystacks)
+    return {
+        "memories": f"{len(haystacks)}, of {sessions:,} sessions and {turns:,} turns together",
+        "asked": f"{sum(len(one.questions) for one in haystacks):,} questions with an answer, "
+        f"{sum(len(one.elsewhere) for one in haystacks)} without, "
+        f"{sum(len(one.tricks) for one in haystacks)} that only sound as if they had one",
+    }
