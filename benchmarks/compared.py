@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import anyio
 import measure
 import ours
 import peers
@@ -36,6 +37,15 @@ ConfigOption = Annotated[
     Path | None, typer.Option(exists=True, help="A config.toml for the server; else its defaults.")
 ]
 SeedOption = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+AllowanceOption = Annotated[
+    float,
+    typer.Option(
+        min=0.1,
+        help="Minutes for each system and form; a peer or baseline that takes more "
+        "is left out, and the results say so.",
+    ),
+]
+ALLOWANCE = 60.0
 OutOption = Annotated[Path, typer.Option(help="Where the results are written.")]
 SEED = 7
 
@@ -50,26 +60,32 @@ class Plan:
     shared: bool = False
 
 
-def run(plans: Sequence[Plan], systems: str, config: Path | None, seed: int) -> list[Form]:
-    """Ends this process with a message where mcp-memory failed."""
+def run(plans: Sequence[Plan], systems: str, config: Path | None, seed: int, allowance: float) -> list[Form]:
+    """`allowance`: minutes. Ends this process with a message where mcp-memory failed."""
     chosen = [name.strip() for name in systems.split(",")]
     if unknown := set(chosen) - set(SYSTEMS):
         raise typer.BadParameter(f"no system is called {', '.join(unknown)}; there are {', '.join(SYSTEMS)}")
     try:
         with measure.progress_bars() as progress:
-            return [stdio.run(_form, plan, chosen, config, seed, progress) for plan in plans]
+            return [stdio.run(_form, plan, chosen, config, seed, allowance, progress) for plan in plans]
     except ProgramFailed as error:
         print(f"The program failed: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
 
 
 async def _form(
-    plan: Plan, chosen: Sequence[str], config: Path | None, seed: int, progress: Progress
+    plan: Plan,
+    chosen: Sequence[str],
+    config: Path | None,
+    seed: int,
+    allowance: float,
+    progress: Progress,
 ) -> Form:
     embeddings = Embeddings()
     if plan.shared and any(name in chosen for name in EMBEDDING):
-        lines = [turn.line for one in plan.haystacks for turn in one.turns.values()]
-        await embeddings.prepare(lines)
+        lines = {turn.line for one in plan.haystacks for turn in one.turns.values()}
+        for line in progress.track(lines, description="embedding once"):
+            await embeddings.prepare(line)
     measured: list[Measured] = []
     skipped: list[str] = []
     for name, start in _openings(embeddings, config).items():
@@ -77,7 +93,10 @@ async def _form(
             continue
         timed = not (plan.shared and name in EMBEDDING)
         try:
-            measured.append(await measure.measure(start, plan.haystacks, seed, progress, timed=timed))
+            with anyio.fail_after(None if name == OURS else 60 * allowance):
+                measured.append(await measure.measure(start, plan.haystacks, seed, progress, timed=timed))
+        except TimeoutError:
+            skipped.append(f"{name}: not done within {allowance:g} minutes")
         except (PeerAbsent, ProgramFailed, MCPError, ExceptionGroup) as error:
             cause = stdio.first_cause(error)
             if name == OURS or not isinstance(cause, PeerAbsent | ProgramFailed | MCPError):

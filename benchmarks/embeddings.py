@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
@@ -30,16 +30,11 @@ class Embeddings:
         self._embedder = create_embedder(EmbeddingConfig())
         self._prepared: dict[str, NDArray[np.float32]] = {}
 
-    @property
-    def prepared(self) -> bool:
-        """Whether times of adding leave the embedding out."""
-        return bool(self._prepared)
-
-    async def prepare(self, texts: Iterable[str]) -> None:
-        """So that texts which many haystacks share are embedded once. The model reads any white space as one
+    async def prepare(self, text: str) -> None:
+        """So that a text which many haystacks share is embedded once. The model reads any white space as one
         space, so texts that differ by nothing else are the same."""
-        every = list(dict.fromkeys(_flat(text) for text in texts))
-        self._prepared = dict(zip(every, await self._embedder.embed(every), strict=True))
+        if _flat(text) not in self._prepared:
+            (self._prepared[_flat(text)],) = await self._embedder.embed([text])
 
     async def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Shape `(n, DIMENSION)`, L2-normalised."""

@@ -13,7 +13,17 @@ import machine
 import peers
 import results
 import typer
-from compared import EVERY, SEED, ConfigOption, OutOption, Plan, SeedOption, SystemsOption
+from compared import (
+    ALLOWANCE,
+    EVERY,
+    SEED,
+    AllowanceOption,
+    ConfigOption,
+    OutOption,
+    Plan,
+    SeedOption,
+    SystemsOption,
+)
 
 ELSEWHERE = 50
 """Questions of the other conversations that each conversation is asked."""
@@ -26,6 +36,7 @@ def main(
     seed: SeedOption = SEED,
     systems: SystemsOption = EVERY,
     config: ConfigOption = None,
+    allowance: AllowanceOption = ALLOWANCE,
     out: OutOption = results.FOLDER,
 ) -> None:
     """Measure mcp-memory, plain baselines and peers on LoCoMo."""
@@ -35,7 +46,7 @@ def main(
         print(error, file=sys.stderr)
         raise typer.Exit(2) from error
     asked = dataset.with_elsewhere(dataset.sampled(read.conversations, sample, seed), ELSEWHERE, seed)
-    forms = compared.run([Plan("LoCoMo", asked)], systems, config, seed)
+    forms = compared.run([Plan("LoCoMo", asked)], systems, config, seed, allowance)
     dropped = read.dropped
     head = (
         machine.describe()

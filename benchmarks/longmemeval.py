@@ -13,7 +13,17 @@ import machine
 import peers
 import results
 import typer
-from compared import EVERY, SEED, ConfigOption, OutOption, Plan, SeedOption, SystemsOption
+from compared import (
+    ALLOWANCE,
+    EVERY,
+    SEED,
+    AllowanceOption,
+    ConfigOption,
+    OutOption,
+    Plan,
+    SeedOption,
+    SystemsOption,
+)
 
 SESSIONS = 50
 """Of one haystack, about as many as in the set's own small form."""
@@ -28,6 +38,7 @@ def main(
     seed: SeedOption = SEED,
     systems: SystemsOption = EVERY,
     config: ConfigOption = None,
+    allowance: AllowanceOption = ALLOWANCE,
     out: OutOption = results.FOLDER,
 ) -> None:
     """Measure mcp-memory, plain baselines and peers on LongMemEval."""
@@ -45,7 +56,7 @@ def main(
         own = longmemeval_data.haystacks(read, haystacks, SESSIONS, seed)
         asked = dataset.with_elsewhere(own, 1, seed)
         plans.append(Plan(f"A memory of {SESSIONS} sessions for each question", asked, shared=True))
-    forms = compared.run(plans, systems, config, seed)
+    forms = compared.run(plans, systems, config, seed, allowance)
     head = machine.describe() | peers.versions() | read.file.facts | {"seed": str(seed)}
     print(results.write("longmemeval", "LongMemEval", head, forms, out).read_text(encoding="utf-8"))
 
