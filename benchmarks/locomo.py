@@ -45,19 +45,15 @@ def main(
     except dataset.DataMissing as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from error
-    asked = dataset.with_elsewhere(dataset.sampled(read.conversations, sample, seed), ELSEWHERE, seed)
-    forms = compared.run([Plan("LoCoMo", asked)], systems, config, seed, allowance)
     dropped = read.dropped
-    head = (
-        machine.describe()
-        | peers.versions()
-        | read.file.facts
-        | {
-            "left out": f"{dropped.without_evidence} questions without evidence, {dropped.unknown_evidence} "
-            "evidence entries that name no turn",
-            "seed": str(seed),
-        }
+    left_out = (
+        f"{dropped.without_evidence} questions without evidence, {dropped.unknown_evidence} evidence entries "
+        "that name no turn"
     )
+    # Before the run: what is measured is the commit that stands here now.
+    head = machine.describe() | peers.versions() | read.file.facts | {"left out": left_out, "seed": str(seed)}
+    asked = dataset.with_elsewhere(dataset.sampled(read.conversations, sample, seed), ELSEWHERE, seed)
+    forms = compared.run([Plan("All conversations", asked)], systems, config, seed, allowance)
     print(results.write("locomo", "LoCoMo", head, forms, out).read_text(encoding="utf-8"))
 
 

@@ -47,6 +47,8 @@ def main(
     except dataset.DataMissing as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from error
+    # Before the run: what is measured is the commit that stands here now.
+    head = machine.describe() | peers.versions() | read.file.facts | {"seed": str(seed)}
     plans: list[Plan] = []
     if pooled:
         plans.append(
@@ -57,7 +59,6 @@ def main(
         asked = dataset.with_elsewhere(own, 1, seed)
         plans.append(Plan(f"A memory of {SESSIONS} sessions for each question", asked, shared=True))
     forms = compared.run(plans, systems, config, seed, allowance)
-    head = machine.describe() | peers.versions() | read.file.facts | {"seed": str(seed)}
     print(results.write("longmemeval", "LongMemEval", head, forms, out).read_text(encoding="utf-8"))
 
 

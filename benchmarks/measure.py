@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import machine
 import metrics
 from dataset import Haystack
 from metrics import Scored
@@ -40,6 +41,9 @@ class Measured:
     own_abstained: list[bool] = field(default_factory=list[bool])
     """Of all questions that have an answer: each one is a mistake."""
     tricks_abstained: list[bool] = field(default_factory=list[bool])
+    load: float | None = None
+    """Processes that wanted a core, mean of the last minute, when all was asked; more than this machine's
+    cores, and times are other programs' too."""
     footprint: Footprint = field(default_factory=Footprint)
 
 
@@ -54,6 +58,7 @@ async def measure(
             await system.settle()
             await _ask(system, haystacks, measured, seed, progress)
             measured.footprint = await system.footprint()
+            measured.load = machine.load()
     if not timed:
         measured.add_seconds = None
     return measured

@@ -126,7 +126,7 @@ def _abstention(form: Form) -> str:
 def _costs(form: Form) -> str:
     header = ["system", "build s", "add p50 / p95 ms", "search p50 / p95 ms", "answer tokens", "disk MB"]
     rows = [[one.name, *_cost_cells(one)] for one in form.measured]
-    return report.table([*header, "peak memory MB"], rows)
+    return report.table([*header, "peak memory MB", "load"], rows)
 
 
 def _cost_cells(one: Measured) -> list[str]:
@@ -137,6 +137,7 @@ def _cost_cells(one: Measured) -> list[str]:
         f"{stats.bootstrap(one.answer_tokens).mean:.0f}",
         _megabytes(one.footprint.disk),
         _megabytes(one.footprint.peak_memory),
+        ABSENT if one.load is None else f"{one.load:.1f}",
     ]
 
 
@@ -205,6 +206,7 @@ def _system_as_json(one: Measured, groups: Sequence[str]) -> dict[str, Any]:
             "answer_tokens": round(stats.bootstrap(one.answer_tokens).mean, 1),
             "disk_bytes": one.footprint.disk,
             "peak_memory_bytes": one.footprint.peak_memory,
+            "load": one.load,
         },
     }
 
