@@ -90,6 +90,7 @@ async def _form(
     skipped: list[str] = []
     for name, start in _openings(embeddings, config).items():
         if name not in chosen:
+            skipped.append(f"{name}: not chosen for this run")
             continue
         timed = not (plan.shared and name in EMBEDDING)
         try:
