@@ -16,13 +16,15 @@ from stats import Estimate
 
 mpl.use("Agg")
 
-Curves = Mapping[str, Sequence[tuple[float, float]]]
-"""By system: tokens of answer, % of the evidence in it."""
+Curves = Mapping[str, Sequence[tuple[float, float, float]]]
+"""By system: tokens of answer, % of the evidence in it, % in it with the whole text."""
 Bars = Mapping[str, Sequence[tuple[str, Estimate]]]
 """By system: a measure and its value."""
 
 WIDTH, HEIGHT = 13.0, 4.2
 DOTS_PER_INCH = 110
+TITLE = 10
+"""Points."""
 
 
 def draw(file: Path, rows: Sequence[tuple[str, Curves, Bars]]) -> None:
@@ -34,9 +36,9 @@ def draw(file: Path, rows: Sequence[tuple[str, Curves, Bars]]) -> None:
     )
     for (title, curves, bars), (left, right) in zip(rows, axes, strict=True):
         _bars(left, bars)
-        left.set_title(f"{title}: evidence among the first hits (95 % intervals)")
+        left.set_title(f"{title}: first hits, with 95 % intervals", fontsize=TITLE)
         _curves(right, curves)
-        right.set_title(f"{title}: evidence in the answer")
+        right.set_title(f"{title}: in the answer; dashed: with its whole text", fontsize=TITLE)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     figure.savefig(file, dpi=DOTS_PER_INCH, metadata={"Software": None})
@@ -58,7 +60,9 @@ def _bars(axis: Any, bars: Bars) -> None:
 
 def _curves(axis: Any, curves: Curves) -> None:
     for system, points in curves.items():
-        axis.plot([size for size, _ in points], [share for _, share in points], marker="o", label=system)
+        sizes, shares, whole = zip(*points, strict=True)
+        (line,) = axis.plot(sizes, shares, marker="o", label=system)
+        axis.plot(sizes, whole, marker="x", linestyle="--", color=line.get_color())
     axis.set_xlim(left=0)
     axis.set_ylim(0, 100)
     axis.set_xlabel("tokens of answer (characters / 4), mean")

@@ -231,22 +231,17 @@ def _quantiles(seconds: Sequence[float] | None) -> dict[str, float] | None:
     return {f"p{share}": round(stats.percentile(values, share), 2) for share in (50, 95)}
 
 
-def _curves(form: Form) -> dict[str, list[tuple[float, float]]]:
-    """By system, the true size of its answers and the evidence in them."""
-    return {
-        one.name: [
-            (
-                _mean(one, metrics.TOKENS.format(budget)),
-                _mean(one, metrics.EVIDENCE.format(budget)),
-            )
-            for budget in BUDGETS
-        ]
-        for one in form.measured
-    }
+def _curves(form: Form) -> dict[str, list[tuple[float, float, float]]]:
+    """By system, the true size of its answers, the evidence in them, and what of it is whole."""
+    return {one.name: [_point(one, budget) for budget in BUDGETS] for one in form.measured}
 
 
-def _mean(one: Measured, metric: str) -> float:
-    return stats.bootstrap([scored.values[metric] for scored in one.scored]).mean
+def _point(one: Measured, budget: int) -> tuple[float, float, float]:
+    size, shown, whole = (
+        stats.bootstrap([scored.values[kind.format(budget)] for scored in one.scored]).mean
+        for kind in (metrics.TOKENS, metrics.EVIDENCE, metrics.WHOLE)
+    )
+    return size, shown, whole
 
 
 def _bars(form: Form) -> dict[str, list[tuple[str, Estimate]]]:
