@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import dataset
+import locomo_data
 
 from mcp_memory.config import Config
 from mcp_memory.models import AddRequest, NewMessage, Scope
@@ -61,24 +61,25 @@ async def ask(data: Path, store: Path, *, strangers: bool = False) -> list[Asked
 
 async def _locomo(service: Service, data: Path, *, strangers: bool) -> list[Asked]:
     asked: list[Asked] = []
-    conversations = dataset.read(data).conversations
+    conversations = locomo_data.read(data).conversations
     order = random.Random(SEED)
     for number, conversation in enumerate(conversations):
         scope = Scope(user_id=conversation.id)
         ids: dict[str, str] = {}
         for session in conversation.sessions:
             messages = [
-                NewMessage(name=turn.speaker, content=turn.text, time=turn.said_at) for turn in session.turns
+                NewMessage(name=turn.name, content=turn.text, time=turn.said_at) for turn in session.turns
             ]
             added = await _add(service, scope, session.id, messages)
             ids.update(zip((turn.id for turn in session.turns), added, strict=True))
         print(f"{conversation.id}: {len(ids)} turns", file=sys.stderr)
-        last = max(turn.said_at for turn in conversation.turns)
+        last = max(turn.said_at for turn in conversation.turns.values())
         for question in conversation.questions:
             evidence = {ids[one] for one in question.evidence}
-            kind = dataset.CATEGORIES[question.category]
             asked.append(
-                await _ask(service, scope, question.text, evidence, LOCOMO, kind, number % FOLDS, last)
+                await _ask(
+                    service, scope, question.text, evidence, LOCOMO, question.group, number % FOLDS, last
+                )
             )
         if strangers:
             others = [one for other in conversations if other is not conversation for one in other.questions]
