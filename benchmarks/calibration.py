@@ -7,7 +7,7 @@ all of them, evidence or not, are what the chance of being evidence is learned f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
@@ -32,11 +32,9 @@ FIRST = 10
 STEPS = 3_000
 RATE = 0.3
 PULL = 1e-3
-MODELS = {
-    "WITH_WORDS": ("late", "dense", "coverage", "unknown", "strangers"),
-    "WITHOUT_WORDS": ("dense", "coverage", "unknown", "strangers"),
-    "BY_WORDS_ALONE": ("coverage", "unknown", "strangers"),
-}
+MODELS = {"WITH_WORDS": ("late", "coverage"), "WITHOUT_WORDS": ("coverage",)}
+"""What tells hits of one answer apart, beside what is always there."""
+ALWAYS = ("unknown", "strangers")
 BANDS = ("strong", "likely", "weak")
 
 
@@ -54,7 +52,7 @@ class Judged:
     @classmethod
     def of(cls, one: development.Asked) -> Judged:
         ranked = fuse(one.query, one.found, Weights())[:FIRST]
-        rows = [confidence.features_of(hit.memory_id, one.found, one.background) for hit in ranked]
+        rows = [confidence.features_of(hit, one.found) for hit in ranked]
         names = [field.name for field in fields(Features)]
         return cls(
             set=one.set,
@@ -74,26 +72,25 @@ def main(
     """Learn how sure a hit is, and say what the bands and the silence are worth."""
     asked = anyio.run(lambda: development.ask(data, store, strangers=True))
     judged = [one for one in map(Judged.of, asked) if len(one.features)]
-    for name, used in MODELS.items():
-        learned = _learned(judged, used)
-        known = _best_threshold(judged, learned)
-        print(f"{name} = {learned}\nKNOWN of it = {known:.2f}\n")
-        rows: list[list[str]] = []
-        for which in dict.fromkeys(one.set for one in judged):
-            some = [one for one in judged if one.set == which]
-            if any(not one.is_answerable for one in some):
-                rows.append([which, "set on all", *_silence(some, lambda _, model=learned: model, known)])
-                by_fold = _by_fold(judged, used)
-                rows.append(
-                    [
-                        which,
-                        "cross-validated",
-                        *_silence(some, lambda one, found=by_fold: found[one.fold], known),
-                    ]
-                )
-        print(report.table(["set", "weights", "precision", "recall", "F1 of silence"], rows), "\n")
-        shipped = getattr(confidence, name)
-        print(_bands(judged, shipped if used == MODELS["WITH_WORDS"] else learned), "\n")
+    for name, some in MODELS.items():
+        of_answer = (*some, *ALWAYS)
+        evidence, answer = _learned(judged, (*of_answer, "score")), _learned(judged, of_answer)
+        known = _best_threshold(judged, answer)
+        print(f"{name} = Model(\n    evidence={evidence},\n    answer={answer},\n    known={known:.2f},\n)\n")
+        print(_silence_table(judged, answer, _by_fold(judged, of_answer), known), "\n")
+        print(_bands(judged, evidence), "\n")
+
+
+def _silence_table(
+    judged: Sequence[Judged], model: Chances, by_fold: Mapping[int, Chances], known: float
+) -> str:
+    rows: list[list[str]] = []
+    for name in _sets(judged):
+        of_set = [one for one in judged if one.set == name]
+        if any(not one.is_answerable for one in of_set):
+            rows.append([name, "set on all", *_silence(of_set, lambda _: model, known)])
+            rows.append([name, "cross-validated", *_silence(of_set, lambda one: by_fold[one.fold], known)])
+    return report.table(["set", "weights", "precision", "recall", "F1 of silence"], rows)
 
 
 def _learned(judged: Sequence[Judged], used: Sequence[str]) -> Chances:
@@ -166,14 +163,16 @@ def _silence(judged: Sequence[Judged], model_of: Callable[[Judged], Chances], kn
     return [f"{value:.2f}" for value in found]
 
 
+def _band(chance: float) -> str:
+    return "strong" if chance >= confidence.STRONG else "likely" if chance >= confidence.LIKELY else "weak"
+
+
 def _bands(judged: Sequence[Judged], model: Chances) -> str:
     counts: dict[tuple[str, str], list[bool]] = {}
     for one in judged:
         if one.is_answerable:
             for row, is_evidence in zip(one.features.tolist(), one.is_evidence.tolist(), strict=True):
-                counts.setdefault((one.set, confidence.band(model.of(Features(*row)))), []).append(
-                    is_evidence
-                )
+                counts.setdefault((one.set, _band(model.of(Features(*row)))), []).append(is_evidence)
     rows = [
         [
             name,

@@ -21,7 +21,7 @@ from mcp_memory.config import Config
 from mcp_memory.models import AddRequest, NewMessage, Scope
 from mcp_memory.retrieval import Query, Signals, read_query
 from mcp_memory.service import Service
-from mcp_memory.store.candidates import Background, Filter
+from mcp_memory.store.candidates import Filter
 
 LOCOMO = "LoCoMo"
 POOL = "LongMemEval, one pool"
@@ -45,7 +45,6 @@ class Asked:
     fold: int
     query: Query
     found: Signals
-    background: Background
     evidence: frozenset[str]
 
 
@@ -96,7 +95,6 @@ async def _ask_of(service: Service, name: str, haystack: Haystack, fold: int | N
     for session in haystack.sessions:
         ids |= await _added(service, scope, session)
     now = max(turn.said_at for turn in haystack.turns.values())
-    background = await service.searcher.background(scope)
     asked: list[Asked] = []
     questions = [(one.text, one.group, one.evidence) for one in haystack.questions]
     questions += [(text, NONE, frozenset[str]()) for text in haystack.elsewhere]
@@ -112,7 +110,6 @@ async def _ask_of(service: Service, name: str, haystack: Haystack, fold: int | N
                 fold=(number if fold is None else fold) % FOLDS,
                 query=query,
                 found=found,
-                background=background,
                 evidence=frozenset(ids[turn] for turn in evidence if turn in ids),
             )
         )

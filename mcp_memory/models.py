@@ -336,7 +336,7 @@ _EntityTypeByName = Annotated[EntityType, WithJsonSchema({"type": "string"})]
 
 
 class SearchRequest(_Value):
-    query: Words = Field(description="A question or words, in full")
+    query: Words = Field(description="A question, in full")
     limit: Limit | None = Field(default=None, description="Hits, 1 to 100")
     max_tokens: AnswerTokens | None = Field(default=None, description="Of the answer; default 1000")
     detail: Detail = Field(default="concise", description="full: texts uncut")

@@ -1,4 +1,4 @@
-"""A second look at the best hits by a model that reads question and memory together; off unless configured."""
+"""A second look at the best hits, by a model that reads question and memory together; off by default."""
 
 # onnxruntime and tokenizers publish few types; what leaves this module is typed.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
@@ -46,7 +46,7 @@ def create_reranker(config: RerankerConfig) -> Reranker | None:
 
 
 class EndpointReranker:
-    """Any server that answers `POST {base_url}/rerank` as Jina's and Cohere's do: vLLM, llama.cpp, Infinity."""
+    """Any server that answers `POST {base_url}/rerank` as Jina's does: vLLM, llama.cpp, Infinity."""
 
     def __init__(self, config: RerankerConfig) -> None:
         self._config = config

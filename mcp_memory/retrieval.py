@@ -103,10 +103,6 @@ class Signals:
     strangers: float = 0.0
     """How many of the names in the query nobody ever said here; 0 to 1."""
 
-    @property
-    def cosines(self) -> dict[str, float]:
-        return {one.memory_id: one.score for one in self.dense}
-
 
 @dataclass(frozen=True, slots=True)
 class Ranked:

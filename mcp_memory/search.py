@@ -14,13 +14,12 @@ from mcp_memory import text
 from mcp_memory.answer import make_cursor, most_hits, pack, read_cursor, with_neighbours, words_key
 from mcp_memory.background import side_by_side
 from mcp_memory.conditions import read_condition
-from mcp_memory.confidence import band, chances, is_known
+from mcp_memory.confidence import Judgement, judge
 from mcp_memory.config import SearchConfig
 from mcp_memory.embedded import EmbeddedQuery
 from mcp_memory.embedding import Embedder
 from mcp_memory.errors import EmbedderChanged, EmbeddingError, IndexFailed, RerankerFailed
 from mcp_memory.models import (
-    Confidence,
     Hit,
     Memory,
     Repetition,
@@ -32,7 +31,7 @@ from mcp_memory.models import (
 from mcp_memory.reranking import create_reranker
 from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_scores, read_query
 from mcp_memory.store import Store
-from mcp_memory.store.candidates import IDS_PER_FILTER, Background, Candidate, Filter
+from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
 from mcp_memory.store.ledger import entities, filters, index_work, memories
 
 if TYPE_CHECKING:
@@ -78,8 +77,7 @@ class Searcher:
         where, allowed = await self._narrowed(where, entity_ids)
         found, degraded = await self.signals(query, where, allowed)
         ranked = fuse(query, found, self._config.weights)
-        background = await self.background(scope)
-        chance_of = chances(ranked, found, background)
+        judgement = judge(ranked, found)
         limit = request.limit or self._config.limit
         max_tokens = request.max_tokens or self._config.max_tokens
         enough = offset + most_hits(limit, max_tokens)
@@ -89,14 +87,12 @@ class Searcher:
         if self._reranker is not None:
             chosen = await self._reranked(request.query, chosen, degraded)
         page = chosen[offset : offset + limit]
-        hits = await self._hits(
-            query, request, page, {one: band(chance) for one, chance in chance_of.items()}
-        )
+        hits = await self._hits(query, request, page, judgement)
         standing = () if offset or where.is_narrow else await self._standing(scope, ranked, page)
         result = pack(
             hits,
             standing,
-            known=is_known(ranked, chance_of),
+            known=judgement.known,
             total=total,
             offset=offset,
             max_tokens=max_tokens,
@@ -179,10 +175,6 @@ class Searcher:
             )
         return found, degraded
 
-    async def background(self, scope: Scope) -> Background:
-        """How similar random pairs of this scope's memories are."""
-        return await self._store.background(scope)
-
     async def _narrowed(
         self, where: Filter, entity_ids: tuple[str, ...] | None
     ) -> tuple[Filter, dict[str, int] | None]:
@@ -252,9 +244,7 @@ class Searcher:
         if self._reranker is not None:
             await self._reranker.aclose()
 
-    async def _reranked(
-        self, query: str, chosen: list[_Chosen], degraded: list[str]
-    ) -> list[_Chosen]:
+    async def _reranked(self, query: str, chosen: list[_Chosen], degraded: list[str]) -> list[_Chosen]:
         """The first of them in the order a cross-encoder gives them."""
         depth = self._config.reranker.depth
         if self._reranker is None or not chosen:
@@ -272,7 +262,7 @@ class Searcher:
         query: Query,
         request: SearchRequest,
         page: Sequence[_Chosen],
-        confidence: Mapping[str, Confidence],
+        judgement: Judgement,
     ) -> list[Hit]:
         """What was chosen as hits; of two that contradict each other the later one shows the earlier."""
         ids = [one.memory.id for one in page]
@@ -293,7 +283,7 @@ class Searcher:
                 Hit(
                     memory=memory,
                     score=round(one.ranked.score, 4),
-                    confidence=confidence[memory.id],
+                    confidence=judgement.band(memory.id),
                     shown=whole
                     if request.detail == "full"
                     else text.excerpt(memory.text, query.words.split()),

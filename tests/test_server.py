@@ -149,8 +149,10 @@ async def test_what_is_remembered_is_found(memory: Memory, era: Era, user: str) 
         )
         assert (added["stored"], added["duplicates"]) == (2, 0)
         assert said.startswith("Stored m_")
-        text, found = await call(client, "search_memory", user_id=user, query="Where does Ann live?")
-    assert "] Ann: “I moved to Lisbon.”" in text
+        text, found = await call(
+            client, "search_memory", user_id=user, query="Where does Ann live?", explain=True
+        )
+    assert "] Ann: “I moved to Lisbon.” {" in text
     first = found["hits"][0]
     assert (first["id"], first["text"], first["speaker"]) == (added["ids"][0], "I moved to Lisbon.", "Ann")
     assert first["date"] == "2024-05-01T10:00:00Z"

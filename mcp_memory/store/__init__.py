@@ -44,8 +44,8 @@ from mcp_memory.models import (
 )
 from mcp_memory.store import comparison
 from mcp_memory.store.allocator import release, tune
-from mcp_memory.store.candidates import Background, Candidate, Filter
-from mcp_memory.store.ledger import Ledger, backups, entities, forgetting, index_work, memories, words
+from mcp_memory.store.candidates import Candidate, Filter
+from mcp_memory.store.ledger import Ledger, backups, entities, forgetting, index_work, memories
 from mcp_memory.store.ledger.forgetting import Due, Hiding, Looked
 from mcp_memory.store.ledger.index_work import Pending
 from mcp_memory.store.ledger.memories import Draft, Written
@@ -133,7 +133,6 @@ class Store:
         self._wake = anyio.Event()
         self._settled = anyio.Event()
         self._lexicons: Lexicons | None = None
-        self._backgrounds: dict[str, tuple[int, Background]] = {}
 
     @classmethod
     @asynccontextmanager
@@ -282,20 +281,6 @@ class Store:
             lexicons = self._lexicons or module.Lexicons(self.ledger, self._config.search.words_mib << 20)
             self._lexicons = lexicons
         return await lexicons.read(scope, query)
-
-    async def background(self, scope: Scope) -> Background:
-        """How similar random pairs of memories of a scope are, kept until there are twice as many."""
-        owner = scope.owners[0]
-        kept = self._backgrounds.get(owner)
-        last = await self.ledger.read(words.last_seq)
-        if kept is not None and last < 2 * kept[0]:
-            return kept[1]
-        try:
-            background = await self._use(self._vectors, lambda table: table.background(owner))
-        except (IndexFailed, EmbedderChanged):
-            return Background()
-        self._backgrounds[owner] = (last, background)
-        return background
 
     async def rare_mentions(
         self, entity_ids: Sequence[str], at_most: int

@@ -75,12 +75,3 @@ class Worded:
     """Ids of the turns just before and after it."""
     marks: int
     previous_marks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Background:
-    """Similarity of random pairs of memories: mean and deviation of their cosines. Unless told, that of the
-    shipped model on sentences that have nothing to do with each other."""
-
-    mean: float = 0.1
-    deviation: float = 0.1

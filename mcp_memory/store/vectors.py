@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from mcp_memory.embedded import Embedded
 from mcp_memory.errors import DiskFull, EmbedderChanged, IndexFailed
 from mcp_memory.models import Memory, Scope
-from mcp_memory.store.candidates import IDS_PER_FILTER, Background, Candidate, Filter
+from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
 from mcp_memory.store.resident import COLUMNS, ROW_BYTES, ResidentRows
 
 TABLE = "memories"
@@ -54,8 +54,6 @@ INDEX_CACHE_BYTES = 32 << 20
 METADATA_CACHE_BYTES = 8 << 20
 """LanceDB would keep gigabytes. With half of this a search over 10,000 memories took 33 ms, with this 28: one
 run each, on a noisy machine."""
-BACKGROUND, ENOUGH = 400, 40
-"""Rows of which the similarity of random pairs is measured, and the least that tell anything."""
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """When a memory expires that does not: a filter on a column without nulls is one comparison."""
 
@@ -328,18 +326,6 @@ class VectorTable:
             query = table.query().nearest_to_text(match).where(_expression(where))
             found = await query.select([*_CANDIDATE_COLUMNS, "_score"]).limit(limit).to_arrow()
         return _candidates(found, found["_score"].to_pylist())
-
-    async def background(self, owner: str) -> Background:
-        """How similar pairs of an owner's memories are that have nothing to do with each other: each of a
-        sample against one half the sample away."""
-        async with self._reading() as table:
-            query = table.query().where(col("owner") == lit(owner)).select(["vector"]).limit(BACKGROUND)
-            vectors = (await query.to_arrow())["vector"].combine_chunks().flatten()
-        rows = np.asarray(vectors, np.float32).reshape(-1, self._dimension)
-        if len(rows) < ENOUGH:
-            return Background()
-        cosines = (rows * np.roll(rows, len(rows) // 2, axis=0)).sum(axis=1)
-        return Background(float(cosines.mean()), float(cosines.std()) or Background().deviation)
 
     @property
     def resident_rows(self) -> int:
