@@ -68,14 +68,14 @@ class Model:
 
 
 WITH_WORDS = Model(
-    evidence=Chances(base=-9.43, late=4.19, coverage=1.16, unknown=-0.45, strangers=-1.22, score=9.62),
-    answer=Chances(base=-6.26, late=8.3, coverage=1.33, unknown=-0.43, strangers=-1.9, score=0.0),
+    evidence=Chances(base=-9.51, late=3.78, coverage=1.03, unknown=-0.36, strangers=-1.27, score=10.47),
+    answer=Chances(base=-6.21, late=8.26, coverage=1.23, unknown=-0.45, strangers=-1.91, score=0.0),
     known=0.09,
 )
 """Where words were compared one by one."""
 WITHOUT_WORDS = Model(
-    evidence=Chances(base=-8.62, late=0.0, coverage=2.19, unknown=-0.37, strangers=-1.35, score=10.77),
-    answer=Chances(base=-3.56, late=0.0, coverage=3.63, unknown=-0.32, strangers=-2.41, score=0.0),
+    evidence=Chances(base=-8.8, late=0.0, coverage=1.92, unknown=-0.29, strangers=-1.38, score=11.62),
+    answer=Chances(base=-3.49, late=0.0, coverage=3.46, unknown=-0.35, strangers=-2.41, score=0.0),
     known=0.11,
 )
 """Where only whole texts could be compared, or no model was at hand."""

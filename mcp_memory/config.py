@@ -69,33 +69,33 @@ Weight = Annotated[float, Field(ge=-10, le=10)]
 class Weights(_Section):
     """How much each signal counts. Set on development data with `benchmarks/weights.py`."""
 
-    dense: Weight = 0.4
+    dense: Weight = 0.31
     """Similarity in meaning of the text as a whole."""
     dense_alone: Weight = 0.7
     """The same where words cannot be compared, as with an endpoint's model."""
-    late: Weight = 1.2
+    late: Weight = 1.69
     """Similarity in meaning word by word, which the local model tells."""
-    text: Weight = 0.05
+    text: Weight = 0.23
     """Shared words (BM25)."""
-    nearby: Weight = 0.7
+    nearby: Weight = 0.33
     """Shared words together with the turns just before and after."""
-    session: Weight = 0.2
+    session: Weight = 0.32
     """Shared words of the whole session."""
-    session_late: Weight = 0.7
+    session_late: Weight = 1.05
     """Similarity word by word of the best turn in the session."""
     entity: Weight = 0.05
     """Mentions an entity that the query names."""
-    speaker: Weight = 0.8
+    speaker: Weight = 0.85
     """Was said by whom the query is about."""
-    date: Weight = 0.5
+    date: Weight = 0.53
     """Was said on a date that the query names."""
-    time: Weight = 0.35
+    time: Weight = 0.79
     """Names a time, when the query asks for one."""
-    number: Weight = 0.15
+    number: Weight = 0.42
     """Holds a number, when the query asks for one."""
-    question: Weight = -0.15
+    question: Weight = -0.13
     """Is itself a question."""
-    reply: Weight = 0.2
+    reply: Weight = 0.35
     """Follows a question that is similar to the query."""
     exact: Weight = 1.0
     """Holds a quotation or an identifier of the query exactly."""

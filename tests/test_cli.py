@@ -71,7 +71,7 @@ def known(terminal: Terminal) -> str:
 def test_what_was_added_is_found_and_shown(terminal: Terminal, known: str) -> None:
     found = terminal.json("search", "Where does Zoë live?", "--kind", "event")
     assert [hit["memory"]["id"] for hit in found["hits"]] == [known]
-    text = terminal.read("search", "Where does Zoë live?")
+    text = terminal.read("search", "Where does Zoë live?", "--explain")
     assert known in text
     assert "“Zoë Quinn moved to Lisbon in May 2024.”" in text
     assert "dense #1" in text
