@@ -47,10 +47,10 @@ _RELATIONS = [
 _QUESTIONS = (
     ("What is Nora allergic to?", "peanuts"),
     ("Where does Nora work?", "Kestrel Labs"),
-    ("Which pet lives in the flat?", "Pixel"),
+    ("What pet does Tomás have?", "Pixel"),
     ("retry_with_backoff", "net/client.py"),
 )
-_FORGOTTEN = ("Which pet lives in the flat?", "Pixel")
+_FORGOTTEN = ("What pet does Tomás have?", "Pixel")
 
 
 class Shown(BaseModel):

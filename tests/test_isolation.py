@@ -89,10 +89,22 @@ def _arguments(ids: st.SearchStrategy[str]) -> dict[str, st.SearchStrategy[dict[
     return {
         "search_memory": st.fixed_dictionaries(
             {**anyone, "query": _text},
-            optional={"entity": a_name, "since": _time, "until": _time, "limit": st.just(100)},
+            optional={
+                "entity": a_name,
+                "since": _time,
+                "until": _time,
+                "limit": st.just(100),
+                "max_tokens": st.just(20_000),
+                "levels": st.just(["session", "agent"]),
+                "where": st.just({"not": {"nothing": 1}}),
+                "explain": st.just(True),
+            },
         ),
         "list_entities": st.fixed_dictionaries(anyone, optional={"entity": a_name, "query": _text}),
         "get_memory": st.fixed_dictionaries({**anyone, "memory_id": ids}),
+        "rate_memory": st.fixed_dictionaries(
+            {**anyone, "memory_id": ids, "rating": st.sampled_from(["useful", "useless", "wrong"])}
+        ),
         "forget": st.fixed_dictionaries({**anyone, "ids": st.lists(ids, min_size=1, max_size=3)})
         | st.fixed_dictionaries({**anyone, "plan_id": ids})
         | st.fixed_dictionaries({**anyone, "query": _text})

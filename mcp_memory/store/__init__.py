@@ -361,6 +361,11 @@ class Store:
         """Compare the three stores row by row; with `repair`, make the indexes what the ledger says."""
         await self.opened(RETRY_SECONDS)
         await self.caught_up(RETRY_SECONDS)
+        if (table := self._vectors.index) is not None and not await _is_readable(table):
+            # Searches are answered from memory and would not have noticed.
+            await self._lose(self._vectors, table, IndexFailed("vectors", "its files cannot be read"))
+            await self.opened(RETRY_SECONDS)
+            await self.caught_up(RETRY_SECONDS)
         async with self._applying:
             differences = await self._differences()
             if repair and differences:
@@ -507,7 +512,9 @@ class Store:
             except McpMemoryError as error:
                 logger.warning("index work failed and is tried again in %.0f s: %s", RETRY_SECONDS, error)
                 pause = RETRY_SECONDS
-            self._settled.set()
+            # What was lost meanwhile is opened in the next turn, which begins at once.
+            if not self._wake.is_set():
+                self._settled.set()
             with anyio.move_on_after(pause):
                 await self._wake.wait()
 
