@@ -38,7 +38,8 @@ def pack(
     cursor: Callable[[int], str],
     degraded: Sequence[str],
 ) -> SearchResult:
-    """As many hits as fit, best first, and at least one; before them what of `standing` fits its share.
+    """As many hits as fit, best first, and at least one; before them what of `standing` fits its share, and
+    is then no hit besides.
 
     `hits` begin at `offset` of `total`; `cursor` says where the next page begins after so many hits.
     """
@@ -50,21 +51,27 @@ def pack(
         if cost <= share:
             always.append(memory)
             share, room = share - cost, room - cost
+    told = {memory.id for memory in always}
     chosen: list[Hit] = []
+    seen = 0
     for hit in hits if known else hits[:NEAREST]:
+        if hit.memory.id in told:
+            seen += 1
+            continue
         cost = text.tokens("\n".join(text.hit_lines(len(chosen) + 1, hit)))
         cost += 0 if text.group(hit) in map(text.group, chosen) else text.tokens(text.group_line(hit))
         if cost > room and chosen:
             break
         chosen.append(hit if cost <= room else _cut(hit, room))
+        seen += 1
         room -= cost
-    left_out = max(total - offset - len(chosen), 0)
+    left_out = max(total - offset - seen, 0)
     result = SearchResult(
         hits=tuple(chosen),
         known=known,
         total=total,
         left_out=left_out,
-        cursor=cursor(len(chosen)) if left_out and known else None,
+        cursor=cursor(seen) if left_out and known else None,
         standing=tuple(always),
         degraded=tuple(degraded),
     )

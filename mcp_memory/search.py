@@ -42,6 +42,8 @@ MENTIONS = 200
 does not."""
 STANDING = 50
 """Standing memories among which the best are chosen, the most important first."""
+SURE = 5
+"""Hits that fit every answer: a standing memory among them need not be shown as one."""
 STANDING_WEIGHTS = (0.5, 0.3, 0.2)
 """Of importance, of relevance to the query, and of having been rated useful."""
 
@@ -297,11 +299,11 @@ class Searcher:
     async def _standing(
         self, scope: Scope, ranked: Sequence[Ranked], page: Sequence[_Chosen]
     ) -> tuple[Memory, ...]:
-        """Preferences and procedures that are not hits anyway, best first."""
+        """Preferences and procedures that are not among the first hits anyway, best first."""
         held = await self._ledger.read(memories.standing, scope, STANDING)
         if not held:
             return ()
-        hits = {one.memory.id for one in page}
+        hits = {one.memory.id for one in page[:SURE]}
         relevance = {one.memory_id: one.score for one in ranked}
         rated = await self._ledger.read(memories.ratings, [one.id for one in held])
         by_importance, by_relevance, by_rating = STANDING_WEIGHTS

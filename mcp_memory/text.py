@@ -114,7 +114,9 @@ def searched(result: SearchResult) -> str:
         groups.setdefault(group(hit), []).append(hit)
     for hits in groups.values():
         lines.append(group_line(hits[0]))
-        for hit in sorted(hits, key=lambda one: (one.memory.observed_at, ranks[one.memory.id])):
+        if hits[0].memory.session_id:
+            hits.sort(key=lambda one: (one.memory.observed_at, ranks[one.memory.id]))
+        for hit in hits:
             lines += hit_lines(ranks[hit.memory.id], hit)
     return _joined(lines, result.degraded)
 
@@ -131,7 +133,7 @@ def _search_head(result: SearchResult) -> str:
 
 
 def group(hit: Hit) -> str:
-    """Hits of one day and session stand together, in order of time."""
+    """Hits of one day and session stand together; those of a session in order of time."""
     return f"{day(hit.memory.observed_at)} {hit.memory.session_id or ''}"
 
 

@@ -219,6 +219,7 @@ async def test_preferences_and_procedures_are_there_whatever_is_asked(service: S
     assert result.hits
     assert sum(text.tokens(text.standing_line(one)) for one in result.standing) <= 60
     assert result.tokens <= 300
+    assert french not in ids(result)
     asked = await search(service, "answer in French")
     assert asked.hits[0].memory.id == french
     assert french not in {one.id for one in asked.standing}
