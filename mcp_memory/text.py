@@ -28,6 +28,9 @@ from mcp_memory.models import (
 
 SHOWN = 280
 """Characters of one memory in a list, some 70 tokens: ten hits stay within 1,000 tokens of answer."""
+WHOLE = 400
+"""Characters up to which a hit is shown whole: nearly all that people say in one turn, eight in ten of the
+turns that answered a question to an assistant."""
 CHARACTERS_PER_TOKEN = 4
 STEM = 5
 """Letters by which two forms of a word are taken for one, when a part of a text is chosen."""
@@ -86,9 +89,10 @@ def tokens(text: str) -> int:
 
 
 def excerpt(text: str, words: Sequence[str], limit: int = SHOWN) -> str:
-    """A text on one line; of a long one the part that has the most of `words`, `limit` characters of it."""
+    """A text on one line; of one longer than `WHOLE` the part that has the most of `words`, `limit`
+    characters of it."""
     flat = one_line(text, None)
-    if len(flat) <= limit:
+    if len(flat) <= max(limit, WHOLE):
         return flat
     folded = flat.casefold()
     found = sorted(
