@@ -43,7 +43,7 @@ def pack(
 
     `hits` begin at `offset` of `total`; `cursor` says where the next page begins after so many hits.
     """
-    room = max_tokens - HEAD_TOKENS - sum(text.tokens(one) for one in degraded)
+    room = max_tokens - HEAD_TOKENS - sum(text.tokens(f"Partly answered: {one}") for one in degraded)
     share = min(room, int(max_tokens * STANDING_SHARE))
     always: list[Memory] = []
     for memory in standing:

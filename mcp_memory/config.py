@@ -67,7 +67,8 @@ Weight = Annotated[float, Field(ge=-10, le=10)]
 
 
 class Weights(_Section):
-    """How much each signal counts. Set on development data with `benchmarks/weights.py`."""
+    """How much each signal counts. Set on development data by a random search over the recall that
+    `benchmarks/weights.py` computes."""
 
     dense: Weight = 0.31
     """Similarity in meaning of the text as a whole."""

@@ -469,7 +469,7 @@ class Hit(_Value):
     memory: Memory
     score: float
     confidence: Confidence
-    """strong: nine in ten of such are evidence; likely: one in two; weak: the rest."""
+    """strong: three in five of such are evidence; likely: two in five; weak: one in twelve."""
     shown: str
     """The text as the answer shows it: whole, or the part of it that the query is about."""
     signals: tuple[SignalScore, ...] = ()

@@ -44,7 +44,7 @@ has no others ("The Who"): every question has them, so they only add noise (BM25
 
 GRAMMAR_WEIGHT = 0.3
 LEAST_SPREAD = 0.25
-"""Between the best and the worst by late interaction; among some hundred candidates it is .3 to .5."""
+"""Between the best and the worst by late interaction, at least: where all are alike, chance would decide."""
 PHRASE = 60
 """Characters of a phrase that is looked for exactly: a longer quotation is meant, not its every comma."""
 

@@ -312,6 +312,29 @@ async def test_words_of_others_change_no_score(service: Service) -> None:
     ]
 
 
+async def test_what_is_written_while_words_are_read_is_counted_once(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A write between the question how far the ledger is and the reading of what is new."""
+    await add(service, "The heron stands in the reeds.")
+    store: Any = service._store
+    read = store.ledger.read
+    late: list[str] = []
+
+    async def read_late(work: Any, *args: Any, **named: Any) -> Any:
+        found = await read(work, *args, **named)
+        if getattr(work, "__name__", "") == "last_seq" and not late:
+            late.append("")
+            late[0] = await add(service, "Another heron came late.")
+        return found
+
+    monkeypatch.setattr(store.ledger, "read", read_late)
+    await store.read_words(SCOPE, "heron")
+    found = (await store.read_words(SCOPE, "heron")).best(10)
+    assert len(found) == len({one.memory_id for one in found}) == 2
+    assert late[0] in {one.memory_id for one in found}
+
+
 async def test_without_words_in_memory_the_full_text_index_answers(config: Config) -> None:
     searching = config.search.model_copy(update={"words_mib": 0})
     async with Service.open(config.model_copy(update={"search": searching})) as service:

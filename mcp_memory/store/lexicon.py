@@ -392,7 +392,8 @@ class Lexicons:
         if last > lexicon.last_seq:
             rows = await self._ledger.read(words.said_since, owner, lexicon.last_seq)
             await anyio.to_thread.run_sync(lexicon.extend, rows)
-            lexicon.last_seq = last
+            # What was written between the two readings came along: it must not come again.
+            lexicon.last_seq = max(lexicon.last_seq, last)
             while len(held) > 1 and sum(one.bytes for one in held.values()) > self._limit:
                 held.pop(next(one for one in held if one != owner))
         return lexicon
