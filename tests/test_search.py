@@ -317,7 +317,7 @@ async def test_what_is_written_while_words_are_read_is_counted_once(
 ) -> None:
     """A write between the question how far the ledger is and the reading of what is new."""
     await add(service, "The heron stands in the reeds.")
-    store: Any = service._store
+    store: Any = service._store  # pyright: ignore[reportPrivateUsage]  # the race is in its innermost
     read = store.ledger.read
     late: list[str] = []
 
