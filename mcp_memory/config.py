@@ -140,6 +140,45 @@ class SearchConfig(_Section):
     reranker: RerankerConfig = RerankerConfig()
 
 
+class ExtractionConfig(_Section):
+    """How facts are drawn from what was said."""
+
+    provider: Literal["rules", "anthropic", "off"] = "rules"
+    """`rules` needs no model and no key; `anthropic` asks the model under [llm], which then reads what is
+    remembered; `off` keeps the words alone."""
+    custom_instructions: Annotated[str, Field(max_length=4_000)] = ""
+    """What matters to you, in your own words: the model is told."""
+    attempts: Annotated[int, Field(ge=1, le=20)] = 6
+    """How often one piece of work is tried, with growing pauses, before it waits for `mcp-memory retry`."""
+
+
+class LlmConfig(_Section):
+    """The language model: Anthropic's, or any server that speaks its Messages API, as Ollama, LM Studio, vLLM
+    and llama.cpp do."""
+
+    model: str = "claude-haiku-5-5"
+    """The model's name."""
+    base_url: str = ""
+    """The server's address, without /v1/messages. Empty: Anthropic's own."""
+    api_key: SecretStr | None = None
+    """Absent: ANTHROPIC_API_KEY, or what `keyring set mcp-memory anthropic` has stored."""
+    timeout: Annotated[float, Field(gt=0, le=600)] = 60.0
+    """Seconds to wait for one answer."""
+    max_output_tokens: Annotated[int, Field(ge=256, le=64_000)] = 4_096
+    """Tokens one answer may have."""
+    daily_token_limit: Annotated[int, Field(ge=0, le=10_000_000_000)] = 1_000_000
+    """Tokens, in and out, of one day (UTC). 0: no limit."""
+    when_spent: Literal["rules", "wait"] = "rules"
+    """What becomes of facts when the day's tokens are spent: drawn by rules, or drawn tomorrow."""
+
+
+class GuardConfig(_Section):
+    """What is looked for in a text before it is stored or sent to a model."""
+
+    secrets: Literal["mask", "refuse", "allow"] = "mask"
+    """Passwords, keys, tokens and card numbers: blotted out, refused with the whole call, or kept."""
+
+
 class MemoryConfig(_Section):
     """What is kept, and how long."""
 
@@ -217,8 +256,16 @@ class Config(BaseSettings):
     in_process: bool = False
     """Hold the memory in this very process instead of sharing it with other hosts: for tests, and for
     sandboxes that forbid child processes."""
+    prompts_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default_factory=lambda: default_config_file().parent / "prompts"
+    )
+    """A prompt file of the same name in this folder replaces the shipped one. Empty or absent: the folder
+    `prompts` beside the settings."""
     embedding: EmbeddingConfig = EmbeddingConfig()
     search: SearchConfig = SearchConfig()
+    extraction: ExtractionConfig = ExtractionConfig()
+    llm: LlmConfig = LlmConfig()
+    guard: GuardConfig = GuardConfig()
     memory: MemoryConfig = MemoryConfig()
     forget: ForgetConfig = ForgetConfig()
     graph: GraphConfig = GraphConfig()
@@ -287,8 +334,9 @@ def _read_toml(path: Path, *, required: bool) -> dict[str, Any]:
         raise ConfigError(str(path), "", f"cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(str(path), "", f"is not valid TOML: {error}") from error
-    if data.get("data_dir") == "":
-        del data["data_dir"]
+    for folder in ("data_dir", "prompts_dir"):
+        if data.get(folder) == "":
+            del data[folder]
     return data
 
 

@@ -22,9 +22,11 @@
     │       └── IndexOpening
     ├── BackupError             a backup file that cannot be written, read or restored
     ├── OwnerError              the process that holds the memory for all hosts
-    └── EmbeddingError          the model that turns text into vectors
-        ├── ModelMissing
-        └── EmbeddingEndpointFailed
+    ├── EmbeddingError          the model that turns text into vectors
+    │   ├── ModelMissing
+    │   └── EmbeddingEndpointFailed
+    ├── RerankerFailed          the model that looks at hits again
+    └── ExtractionFailed        whoever draws facts from words; the words are safe
 
 Each class takes data and builds its own sentence: what failed, with which value, what to do next.
 """
@@ -236,6 +238,22 @@ class RerankerFailed(McpMemoryError):
 
     def __init__(self, place: str, reason: str) -> None:
         super().__init__(f"The reranker at {place} failed: {reason}. Check [search.reranker].")
+
+
+class ExtractionFailed(McpMemoryError):
+    """Facts could not be drawn now. The words are safe, and the work waits in the ledger.
+
+    `retry_after` is the pause in seconds that the provider asked for, None when it did not say; `is_final`
+    says that trying the same again cannot help before something is changed.
+    """
+
+    def __init__(
+        self, provider: str, reason: str, *, retry_after: float | None = None, is_final: bool = False
+    ) -> None:
+        super().__init__(f"Facts could not be drawn by {provider}: {reason}.")
+        self.provider = provider
+        self.retry_after = retry_after
+        self.is_final = is_final
 
 
 def named(name: str, sentence: str) -> McpMemoryError:

@@ -27,6 +27,9 @@ from mcp_memory.errors import InvalidInput, shown
 Kind = Literal["message", "fact", "preference", "event", "plan", "procedure", "summary"]
 Level = Literal["user", "session", "agent"]
 State = Literal["active", "superseded", "expired", "archived"]
+Origin = Literal["said", "given", "rules", "model"]
+"""Where a memory's words come from: a message word for word, a statement of the calling assistant, or drawn
+from messages by rules or by a model."""
 Role = Literal["user", "assistant", "system", "tool"]
 EntityType = Literal[
     "person",
@@ -421,6 +424,9 @@ class Memory(_Value):
     expires_at: Moment | None = None
     importance: float = 0.5
     state: State = "active"
+    origin: Origin = "given"
+    suspicious: bool = False
+    """It reads like an instruction to an assistant."""
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property

@@ -46,7 +46,7 @@ def test_the_example_is_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(EXAMPLE) == load()
     shown = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
     defaults = load().model_dump(mode="json", exclude_none=True)
-    assert shown | {"data_dir": defaults["data_dir"]} == defaults
+    assert shown | {name: defaults[name] for name in ("data_dir", "prompts_dir")} == defaults
 
 
 def written(tmp_path: Path, text: str) -> Path:

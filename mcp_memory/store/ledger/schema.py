@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-def new_id(prefix: Literal["m", "e", "r", "p", "f"]) -> str:
+def new_id(prefix: Literal["m", "e", "r", "p", "f", "x"]) -> str:
     """`m_` and 13 characters of 32: 65 random bits, short because an assistant reads every one of them."""
     return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(13))
 
@@ -74,6 +74,8 @@ memory = sa.Table(
     sa.Column("expires_at", Time),
     sa.Column("importance", sa.Float, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
+    sa.Column("origin", sa.Text, nullable=False, server_default="given"),
+    sa.Column("suspicious", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("metadata", Json),
     # Set while it is hidden and waits to be erased: the number of the forgetting it belongs to.
     sa.Column("forgetting_id", sa.Text),
@@ -112,6 +114,8 @@ entity = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("created_at", Time, nullable=False),
+    # Set while it counts as another one: its names and mentions are the other's, until they are split.
+    sa.Column("merged_into", sa.Text, sa.ForeignKey("entity.id", ondelete="SET NULL"), index=True),
 )
 alias = sa.Table(
     "alias",
@@ -122,6 +126,8 @@ alias = sa.Table(
     sa.Column(
         "entity_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False, index=True
     ),
+    # Whose name it was before that one was merged into another.
+    sa.Column("home_id", sa.Text),
 )
 spelling = sa.Table(
     "spelling",
@@ -221,6 +227,67 @@ backup = sa.Table(
 )
 
 
+statement = sa.Table(
+    "statement",
+    _schema,
+    # What a fact is about. Of two facts with one subject and slot only one is true at a time; the slot is a
+    # digest, for its words may be what is to be forgotten.
+    sa.Column("memory_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "subject_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.Column("slot", sa.Text),
+    sa.Column("negates", sa.Boolean, nullable=False, server_default=sa.false()),
+)
+succession = sa.Table(
+    "succession",
+    _schema,
+    # A fact that took another one's place, or says otherwise of the same thing.
+    sa.Column("old_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "new_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True, index=True
+    ),
+    sa.Column("judgement", sa.Text, nullable=False),
+    # Since when the old one is no longer true, and until when it was said to be before that.
+    sa.Column("at", Time, nullable=False),
+    sa.Column("previous_until", Time),
+    sa.Column("recorded_at", Time, nullable=False),
+)
+extraction = sa.Table(
+    "extraction",
+    _schema,
+    # Words that facts are still to be drawn from: of one write, in order.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("memory_ids", sa.Text, nullable=False),
+    sa.Column("since", Time, nullable=False),
+    sa.Column("due_at", Time, nullable=False, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("has_failed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("error", sa.Text),
+)
+llm_usage = sa.Table(
+    "llm_usage",
+    _schema,
+    # What models cost, by day (UTC, ISO) and by who asked what of whom.
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("provider", sa.Text, primary_key=True),
+    sa.Column("purpose", sa.Text, primary_key=True),
+    sa.Column("calls", sa.Integer, nullable=False),
+    sa.Column("input_tokens", sa.Integer, nullable=False),
+    sa.Column("output_tokens", sa.Integer, nullable=False),
+    sa.Column("cached_tokens", sa.Integer, nullable=False),
+    sa.Column("unsupported", sa.Integer, nullable=False),
+    sa.Column("invalid", sa.Integer, nullable=False),
+)
+apart = sa.Table(
+    "apart",
+    _schema,
+    # Entities that somebody has looked at and found to be two; the smaller id first.
+    sa.Column("one_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("other_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True),
+)
+
+
 def create(connection: sa.Connection) -> None:
     """All tables as they are today, in an empty ledger."""
     _schema.create_all(connection)
@@ -257,7 +324,21 @@ def _migration_3(connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"ALTER TABLE forgetting ADD COLUMN {column} TEXT")
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_migration_2, _migration_3)
+def _migration_4(connection: sa.Connection) -> None:
+    """Facts: where words come from, what they are about, what follows what, and what waits to be read."""
+    connection.exec_driver_sql("ALTER TABLE memory ADD COLUMN origin TEXT NOT NULL DEFAULT 'given'")
+    connection.exec_driver_sql("UPDATE memory SET origin = 'said' WHERE kind = 'message'")
+    connection.exec_driver_sql("ALTER TABLE memory ADD COLUMN suspicious BOOLEAN NOT NULL DEFAULT 0")
+    connection.exec_driver_sql(
+        "ALTER TABLE entity ADD COLUMN merged_into TEXT REFERENCES entity (id) ON DELETE SET NULL"
+    )
+    connection.exec_driver_sql("CREATE INDEX ix_entity_merged_into ON entity (merged_into)")
+    connection.exec_driver_sql("ALTER TABLE alias ADD COLUMN home_id TEXT")
+    for table in (statement, succession, extraction, llm_usage, apart):
+        table.create(connection)
+
+
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_migration_2, _migration_3, _migration_4)
 """Each takes an older ledger one version further: the first from version 1 to 2. Append, never edit what was
 released."""
 VERSION = 1 + len(MIGRATIONS)
