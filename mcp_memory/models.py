@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -648,6 +649,41 @@ class Unforgotten(_Value):
     """What an undone forgetting brought back."""
 
     memory_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What asking a language model cost. Tokens read from the provider's cache are counted among
+    `input_tokens` too."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.calls + other.calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+
+class UsageOfDay(_Value):
+    """What a provider cost on one day (UTC, ISO 8601), for one purpose."""
+
+    day: str
+    provider: str
+    purpose: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    unsupported: int = 0
+    """Facts dropped because the words they cite do not say it."""
+    invalid: int = 0
+    """Facts and names dropped because they cannot be."""
 
 
 class HistoryEvent(_Value):
