@@ -12,7 +12,7 @@ from mcp_memory.extraction.facts import (
     Turn,
     Verdict,
 )
-from mcp_memory.models import Usage
+from mcp_memory.usage import Usage
 
 __all__ = [
     "Extraction",

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 
-from mcp_memory.models import Kind, NewEntity, NewRelation, Role, Usage
+from mcp_memory.models import Kind, NewEntity, NewRelation, Role
+from mcp_memory.usage import Usage
 
 USER = "The user"
 """Who "I" is, where nobody says a name."""

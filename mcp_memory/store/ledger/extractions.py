@@ -11,9 +11,11 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_memory.models import Usage, UsageOfDay
+from mcp_memory.models import Memory, UsageOfDay
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.schema import new_id
+from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of
+from mcp_memory.store.ledger.schema import chunks, new_id
+from mcp_memory.usage import Usage
 
 ExtractionStatus = Literal["waiting", "failed"]
 
@@ -58,6 +60,16 @@ def find(connection: sa.Connection, work_ids: Sequence[str]) -> tuple[Work, ...]
 
 def _work(row: sa.Row[tuple[object, ...]]) -> Work:
     return Work(row.id, tuple(row.memory_ids.split()), row.since, row.attempts)
+
+
+def words(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[Memory, ...]:
+    """Those of these memories that are neither forgotten nor expired, whosever they are, in order of time."""
+    found: list[Memory] = []
+    columns = schema.memory.c
+    for some in chunks(memory_ids):
+        query = sa.select(*COLUMNS).where(columns.id.in_(some), alive()).order_by(columns.seq)
+        found.extend(memory_of(row) for row in connection.execute(query))
+    return tuple(sorted(found, key=lambda one: one.observed_at))
 
 
 def next_due(connection: sa.Connection) -> datetime | None:

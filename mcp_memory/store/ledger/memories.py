@@ -70,12 +70,32 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Repeat:
+    """A known fact that was said again, and by which messages."""
+
+    memory_id: str
+    sources: tuple[str, ...]
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """All that one pass adds to what is remembered."""
+
+    drafts: tuple[Draft, ...] = ()
+    notes: tuple[Note, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """What became of a draft: `id` is the new memory's, or the one that already said the same."""
 
     id: str
     status: AddStatus
     entities: tuple[EntityRef, ...]
+    work_id: str | None = None
+    """Of the pass in which facts are to be drawn from it."""
 
     @property
     def is_new(self) -> bool:
@@ -113,27 +133,48 @@ def write(
     written = tuple(_write_draft(connection, draft) for draft in drafts)
     _settle(connection, written)
     if read_together:
-        new = [one.id for one in written if one.is_new]
-        for start in range(0, len(new), read_together):
-            extractions.enqueue(connection, new[start : start + read_together], datetime.now(UTC))
+        written = _to_be_read(connection, written, read_together)
     if write_id is not None:
         marks = " ".join(f"{one.id}:{one.status}" for one in written)
         writes.save(connection, write_id, marks, datetime.now(UTC))
     return written
 
 
-def understand(
-    connection: sa.Connection, work_id: str, drafts: Sequence[Draft], notes: Sequence[Note]
-) -> tuple[Written, ...]:
+def _to_be_read(connection: sa.Connection, written: Sequence[Written], together: int) -> tuple[Written, ...]:
+    new = [one.id for one in written if one.is_new]
+    work: dict[str, str] = {}
+    for start in range(0, len(new), together):
+        some = new[start : start + together]
+        work.update(dict.fromkeys(some, extractions.enqueue(connection, some, datetime.now(UTC))))
+    return tuple(replace(one, work_id=work.get(one.id)) for one in written)
+
+
+def understand(connection: sa.Connection, work_id: str, understood: Understood) -> tuple[Written, ...]:
     """Store what was drawn from the words of some work, and take the work off the list, or neither; nothing
     when it is done already."""
     if not extractions.done(connection, work_id):
         return ()
-    written = tuple(_write_draft(connection, draft) for draft in drafts)
-    noted = [one.memory_id for one in notes if _note(connection, one)]
+    written = tuple(_write_draft(connection, draft) for draft in understood.drafts)
+    noted = [one.memory_id for one in understood.notes if _note(connection, one)]
+    for repeat in understood.repeats:
+        noted += [repeat.memory_id] if _repeat(connection, repeat) else []
     _settle(connection, written)
     facts.settle(connection, facts.concerned(connection, noted))
     return written
+
+
+def _repeat(connection: sa.Connection, repeat: Repeat) -> bool:
+    """Note that something was said again; whether it is still there."""
+    row = connection.execute(
+        sa.select(*COLUMNS).where(schema.memory.c.id == repeat.memory_id, alive())
+    ).first()
+    if row is None or not _draw(connection, repeat.memory_id, repeat.sources):
+        return False
+    event = HistoryEvent(event="repeated", at=repeat.said_at)
+    connection.execute(
+        insert(schema.history).values(memory_id=repeat.memory_id, **event.model_dump(mode="python"))
+    )
+    return True
 
 
 def _note(connection: sa.Connection, note: Note) -> bool:
