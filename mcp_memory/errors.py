@@ -38,9 +38,7 @@ import logging
 import traceback
 from pathlib import Path
 
-from mcp_memory.usage import Usage
-
-NO_USAGE = Usage()
+from mcp_memory.usage import NOTHING_SPENT, Usage
 
 
 class McpMemoryError(Exception):
@@ -249,8 +247,8 @@ class ExtractionFailed(McpMemoryError):
     """Facts could not be drawn now. The words are safe, and the work waits in the ledger.
 
     `retry_after` is the pause in seconds that the provider asked for, None when it did not say; `is_final`
-    says that trying the same again cannot help before something is changed; `usage` is what it cost all the
-    same.
+    says that trying the same again cannot help before something is changed. `usage` is what was spent on it
+    all the same.
     """
 
     def __init__(
@@ -260,7 +258,7 @@ class ExtractionFailed(McpMemoryError):
         *,
         retry_after: float | None = None,
         is_final: bool = False,
-        usage: Usage = NO_USAGE,
+        usage: Usage = NOTHING_SPENT,
     ) -> None:
         super().__init__(f"Facts could not be drawn by {provider}: {reason}.")
         self.provider = provider

@@ -1,4 +1,4 @@
-"""What asking a language model cost."""
+"""What asking a language model costs."""
 
 from __future__ import annotations
 
@@ -21,3 +21,6 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
         )
+
+
+NOTHING_SPENT = Usage()

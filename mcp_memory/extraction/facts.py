@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
 
 from mcp_memory.models import Kind, NewEntity, NewRelation, Role
-from mcp_memory.usage import Usage
+from mcp_memory.usage import NOTHING_SPENT, Usage
 
 USER = "The user"
 """Who "I" is, where nobody says a name."""
@@ -102,7 +102,7 @@ class Extraction:
     """Facts dropped because they share nothing with the turns they cite."""
     invalid: int = 0
     """Facts, verdicts, dates and names dropped because they cannot be: unknown ids, impossible dates."""
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NOTHING_SPENT
 
 
 class Extractor(Protocol):
