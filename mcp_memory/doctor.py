@@ -75,6 +75,8 @@ class Diagnosis(BaseModel):
                     "" if health.pending_since is None else f", the oldest since {iso(health.pending_since)}"
                 )
                 yield f"pending     {health.pending} memories wait to be indexed{since}"
+            if health.extraction is not None:
+                yield f"facts       {text.extraction(health.extraction)}"
             if health.hidden:
                 yield f"hidden      {health.hidden} memories are forgotten and not erased yet"
             yield from (f"set aside   {name}: damaged; delete it when you like" for name in health.set_aside)
