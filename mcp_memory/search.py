@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
-import numpy as np
 
 from mcp_memory import text
 from mcp_memory.answer import make_cursor, most_hits, pack, read_cursor, with_neighbours, words_key
@@ -130,8 +129,7 @@ class Searcher:
             nonlocal worded, reading
             reading = await self._store.read_words(where.scope, query.words)
             if reading is not None:
-                numbers = None if allowed is None else np.array(sorted(allowed.values()), np.int64)
-                worded = reading.best(CANDIDATES, numbers)
+                worded = reading.best(CANDIDATES, None if allowed is None else allowed.values())
             else:
                 try:
                     worded = await self._store.full_text(query.words, where, CANDIDATES)
