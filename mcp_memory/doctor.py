@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from mcp_memory import __version__
+from mcp_memory import __version__, text
 from mcp_memory.config import Config
 from mcp_memory.errors import McpMemoryError
 from mcp_memory.folder import Folder, read_owner

@@ -365,7 +365,11 @@ def detail(whole: MemoryDetail) -> str:
     events = (f"{event.event} {iso(event.at)}{_by(event.source)}" for event in whole.history)
     lines.append(f"History: {'; '.join(events)}")
     if whole.extraction is not None:
-        wait = "Facts could not be drawn from it" if whole.extraction == "failed" else "Facts are still to be drawn"
+        wait = (
+            "Facts could not be drawn from it"
+            if whole.extraction == "failed"
+            else "Facts are still to be drawn"
+        )
         lines.append(f"{wait}{f': {whole.extraction_error}' if whole.extraction_error else '.'}")
     if whole.sources:
         lines += ["Drawn from:", *(f"- {memory_line(one)}" for one in whole.sources)]
@@ -423,8 +427,8 @@ def extraction(health: ExtractionHealth) -> str:
     for one in health.usage:
         parts.append(
             f"{one.day} {one_line(one.provider, 60)} {one.purpose}: {one.calls} calls, "
-            f"{one.input_tokens:,} tokens in, {one.output_tokens:,} out, {one.unsupported} facts unsupported, "
-            f"{one.invalid} invalid."
+            f"{one.input_tokens:,} tokens in, {one.output_tokens:,} out, "
+            f"{one.unsupported} facts unsupported, {one.invalid} invalid."
         )
     return " ".join(parts)
 
