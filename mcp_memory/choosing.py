@@ -24,6 +24,9 @@ class Chosen:
     times: int = 1
     last: datetime | None = None
     facts: tuple[Memory, ...] = ()
+    """Drawn from it, and found too."""
+    ended: tuple[str, ...] = ()
+    """Ids of such facts as hold no longer, the best found first."""
 
 
 async def choose(
@@ -68,6 +71,7 @@ class _Choice:
         self._by_words: dict[str, Chosen] = {}
         self._words_of: dict[str, str] = {}
         """Of each memory that is shown, the key of its words."""
+        self._ended: dict[str, list[str]] = {}
         self.left_out = 0
 
     def __len__(self) -> int:
@@ -75,12 +79,19 @@ class _Choice:
 
     @property
     def made(self) -> list[Chosen]:
-        return list(self._by_words.values())
+        return [
+            replace(one, ended=tuple(self._ended.get(one.memory.id, ()))) for one in self._by_words.values()
+        ]
 
     def offer(self, one: Ranked, memory: Memory | None, words: Memory | None) -> None:
         """Take the next best. `words` is what it was drawn from, which is shown in its place."""
-        if memory is None or (self._is_about_now and memory.state == "superseded"):
+        if memory is None:
             self.left_out += 1
+            return
+        if self._is_about_now and memory.state == "superseded":
+            self.left_out += 1
+            if words is not None:
+                self._ended.setdefault(words.id, []).append(memory.id)
             return
         drawn = () if words is None else (memory,)
         shown = memory if words is None else words

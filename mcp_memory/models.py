@@ -507,8 +507,8 @@ class Hit(_Value):
     repeated: Repetition | None = None
     conflicts: tuple[Memory, ...] = ()
     """What says otherwise of the same thing, said before it."""
-    followed: Succession | None = None
-    """What took the place of it, or of a fact that was drawn from it."""
+    followed: tuple[Succession, ...] = ()
+    """What took the place of it, or of facts that were drawn from it, what the query is about first."""
     facts: tuple[Memory, ...] = ()
     """Facts drawn from it that were found too and are shown as one with it."""
 

@@ -27,6 +27,7 @@ from mcp_memory.models import (
     Scope,
     SearchRequest,
     SearchResult,
+    Succession,
     name_key,
 )
 from mcp_memory.reranking import create_reranker
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 MENTIONS = 200
 """Memories up to which an entity named in a query tells which of them is meant; who is mentioned more often
 does not."""
+FOLLOWED = 2
+"""Successors shown of one hit, which may have said several things."""
 COMPARED = 30
 """Hits among which contradictions are looked for, though fewer are shown."""
 CHANGES = 200
@@ -84,16 +87,18 @@ class Searcher:
         chosen, total = await choose(self._ledger, query, where, ranked, allowed, enough)
         if self._reranker is not None:
             chosen = await self._reranked(request.query, chosen, degraded)
+        followed = await self._followed(where, chosen)
+        chosen = _current_first(chosen, followed)
         shown, conflicts = await self._joined(chosen)
         page = shown[offset : offset + limit]
-        hits = await self._hits(scope, query, request, page, conflicts, judgement)
+        hits = await self._hits(scope, query, request, page, conflicts, followed, judgement)
         standing = () if where.is_narrow else await self._standing(scope, ranked, shown)
         changes = await self._changes(scope, request, ranked) if request.changes else ()
         result = pack(
             hits,
             standing,
             changes,
-            known=judgement.known,
+            known=judgement.known or bool(changes),
             total=total - (len(chosen) - len(shown)),
             offset=offset,
             max_tokens=max_tokens,
@@ -230,6 +235,21 @@ class Searcher:
         order = sorted(range(len(scores)), key=lambda place: -scores[place])
         return [*(chosen[place] for place in order), *chosen[depth:]]
 
+    async def _followed(self, where: Filter, chosen: Sequence[Chosen]) -> dict[str, tuple[Succession, ...]]:
+        """By id of what is chosen, what took its place; that of a fact which was found too comes first."""
+        ids = [one.memory.id for one in chosen]
+        followed = await self._ledger.read(facts.followed, where.scope, ids, where.valid_until)
+        ended = {one.memory.id: one.ended for one in chosen}
+
+        def is_beside_the_point(memory_id: str, one: Succession) -> int:
+            found = (memory_id, *ended[memory_id])
+            return found.index(one.old.id) if one.old.id in found else len(found)
+
+        return {
+            memory_id: tuple(sorted(ends, key=lambda one: is_beside_the_point(memory_id, one)))
+            for memory_id, ends in followed.items()
+        }
+
     async def _joined(self, chosen: Sequence[Chosen]) -> tuple[list[Chosen], dict[str, list[Memory]]]:
         """What is left when of two that contradict each other the later one shows the earlier; and those, by
         the id of the later."""
@@ -249,12 +269,12 @@ class Searcher:
         request: SearchRequest,
         page: Sequence[Chosen],
         conflicts: Mapping[str, Sequence[Memory]],
+        followed: Mapping[str, tuple[Succession, ...]],
         judgement: Judgement,
     ) -> list[Hit]:
         """What was chosen as hits, with what took the place of it."""
         ids = [one.memory.id for one in page]
         said_again = await self._ledger.read(memories.repetitions, ids)
-        followed = await self._ledger.read(facts.followed, scope, ids)
         hits: list[Hit] = []
         for one in page:
             memory = one.memory
@@ -272,7 +292,7 @@ class Searcher:
                     signals=one.ranked.signals if request.explain else (),
                     repeated=Repetition(times=times, last=last) if times > 1 else None,
                     conflicts=tuple(conflicts.get(memory.id, ())),
-                    followed=followed.get(memory.id),
+                    followed=followed.get(memory.id, ())[:FOLLOWED],
                     facts=one.facts,
                 )
             )
@@ -337,6 +357,21 @@ class Searcher:
         }
 
 
+def _current_first(chosen: Sequence[Chosen], followed: Mapping[str, Sequence[Succession]]) -> list[Chosen]:
+    """What holds now before what it took the place of, where the query has found the ended fact itself."""
+    shown_as = {memory.id: one for one in chosen for memory in (one.memory, *one.facts)}
+    ordered: dict[str, Chosen] = {}
+    for one in chosen:
+        ends = followed.get(one.memory.id, ())
+        if ends and ends[0].old.id in (one.memory.id, *one.ended):
+            current = shown_as.get(ends[0].new.id)
+            if current is not None:
+                better = max(one.ranked, current.ranked, key=lambda ranked: ranked.score)
+                ordered.setdefault(current.memory.id, replace(current, ranked=better))
+        ordered.setdefault(one.memory.id, one)
+    return list(ordered.values())
+
+
 def _newest_first(page: Sequence[Chosen], earlier: Mapping[str, Sequence[Memory]]) -> list[Chosen]:
     """The page without what is shown below its contradiction, which takes the better place of the two."""
     below = {old.id: new for new, olds in earlier.items() for old in olds}
@@ -347,7 +382,7 @@ def _newest_first(page: Sequence[Chosen], earlier: Mapping[str, Sequence[Memory]
         # Times order every chain of contradictions, so each ends.
         while newest in below:
             newest = below[newest]
-        places.setdefault(newest, by_id[newest])
+        places.setdefault(newest, replace(by_id[newest], ranked=one.ranked))
     return list(places.values())
 
 

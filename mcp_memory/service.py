@@ -24,7 +24,7 @@ from mcp_memory.errors import (
     SessionNotFound,
     shown,
 )
-from mcp_memory.extraction import Extractor, create_extractor, find_entities
+from mcp_memory.extraction import create_extractor, find_entities
 from mcp_memory.extraction.rules import RulesExtractor
 from mcp_memory.folder import OwnerRecord
 from mcp_memory.guard import admit, is_small_talk, reads_like_instruction
@@ -112,14 +112,11 @@ class Service:
         self._understanding = self._create_understanding()
 
     def _create_understanding(self) -> Understanding | None:
-        rules = RulesExtractor(is_suspicious=reads_like_instruction)
-        match self._config.extraction.provider:
-            case "off":
-                return None
-            case "rules":
-                extractor: Extractor = rules
-            case "anthropic":
-                extractor = create_extractor(self._config)
+        extractor = create_extractor(self._config, reads_like_instruction)
+        if extractor is None:
+            return None
+        by_rules = self._config.extraction.provider == "rules"
+        rules = extractor if by_rules else RulesExtractor(reads_like_instruction)
         return Understanding(self._store, extractor, rules, self._config, self._related)
 
     @classmethod

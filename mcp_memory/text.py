@@ -143,6 +143,8 @@ def searched(result: SearchResult) -> str:
 
 
 def _search_head(result: SearchResult) -> str:
+    if not result.hits and result.changes:
+        return f"{len(result.changes)} changes."
     if not result.hits:
         return NOTHING
     shown = len(result.hits)
@@ -171,7 +173,7 @@ def hit_lines(rank: int, hit: Hit) -> list[str]:
     shown = f"“{hit.shown}”{_validity(memory)}{_meant(hit)}{_warning(memory)}"
     line = f"{rank}. {mark}[{memory.id}]{_said_by(memory)} {shown}{said}{why}"
     against = (f"   but {day(one.observed_at)} {_brief(one)}" for one in hit.conflicts)
-    since = [] if hit.followed is None else [followed_line(hit.followed)]
+    since = map(followed_line, hit.followed)
     return [line, *since, *against, *map(neighbour_line, hit.neighbours)]
 
 

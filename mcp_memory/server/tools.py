@@ -106,7 +106,7 @@ class ShownHit(ShownMemory):
     times_said: int | None = None
     last_said: str | None = None
     conflicts: list[ShownMemory] | None = None
-    followed_by: ShownMemory | None = None
+    followed_by: list[ShownMemory] | None = None
     followed_since: str | None = None
     facts: list[ShownMemory] | None = None
 
@@ -435,8 +435,8 @@ def _shown_hit(hit: Hit) -> ShownHit:
         times_said=None if repeated is None else repeated.times,
         last_said=None if repeated is None else iso(repeated.last),
         conflicts=[_shown(one) for one in hit.conflicts] or None,
-        followed_by=None if hit.followed is None else _shown(hit.followed.new),
-        followed_since=None if hit.followed is None else iso(hit.followed.at),
+        followed_by=[_shown(one.new) for one in hit.followed] or None,
+        followed_since=iso(hit.followed[0].at) if hit.followed else None,
         facts=[_shown(one) for one in hit.facts] or None,
     )
 

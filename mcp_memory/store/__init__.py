@@ -209,7 +209,22 @@ class Store:
     ) -> tuple[tuple[Written, ...], McpMemoryError | None]:
         """Store what was drawn from the words of some work, once, and index it; else as `write`."""
         work = partial(memories.understand, work_id=work_id, understood=understood)
-        return await self._written(understood.drafts, work, patience)
+        written, lag = await self._written(understood.drafts, work, patience)
+        if understood.notes and lag is None:
+            lag = await self._index_again([note.memory_id for note in understood.notes])
+        return written, lag
+
+    async def _index_again(self, ids: Sequence[str]) -> McpMemoryError | None:
+        """Bring the indexes up to date with what is noted of these, as far as anything changed."""
+        pending = await self.ledger.read(index_work.pending_ids)
+        changed = await self.ledger.read(index_work.to_index, [one for one in ids if one in pending])
+        try:
+            if changed:
+                await self._apply(changed, await self._embed.embed_memories(changed), are_new=False)
+        except McpMemoryError as error:
+            self._wake.set()
+            return error
+        return None
 
     async def _written(
         self,

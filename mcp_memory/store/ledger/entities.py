@@ -299,6 +299,7 @@ def relations(
             subject.c.type,
             target.c.name,
             target.c.type,
+            schema.memory.c.valid_until.label("said_until"),
         )
         .join(schema.memory, schema.memory.c.id == schema.relation.c.memory_id)
         .join(schema.predicate, schema.predicate.c.code == schema.relation.c.predicate)
@@ -320,7 +321,7 @@ def relations(
             predicate=row[7],
             object=EntityRef(id=row.object_id, name=row[10], type=row[11]),
             valid_from=row.valid_from,
-            valid_until=row.valid_until,
+            valid_until=min((one for one in (row.valid_until, row.said_until) if one), default=None),
             memory_id=row.memory_id,
         )
         for row in connection.execute(query)

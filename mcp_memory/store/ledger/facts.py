@@ -200,26 +200,56 @@ def _ended_by_verdict(connection: sa.Connection, ids: Sequence[str]) -> dict[str
     return found
 
 
-def followed(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Succession]:
-    """By id of a fact, or of a message that a fact was drawn from: what took that fact's place, the latest of
-    several."""
-    found: dict[str, Succession] = {}
-    by_fact: dict[str, set[str]] = {}
+def followed(
+    connection: sa.Connection, scope: Scope, ids: Sequence[str], until: datetime | None = None
+) -> dict[str, tuple[Succession, ...]]:
+    """By id of a fact, or of a message that facts were drawn from: what took their places, and what holds now
+    in the end. `until` leaves out what came later."""
+    by_fact: dict[str, set[str]] = {one: {one} for one in ids}
     for some in chunks(ids):
         drawn = sa.select(schema.source.c.source_id, schema.source.c.memory_id).where(
             schema.source.c.source_id.in_(some)
         )
         for message_id, fact_id in connection.execute(drawn):
             by_fact.setdefault(fact_id, set()).add(message_id)
-    for memory_id in ids:
-        by_fact.setdefault(memory_id, set()).add(memory_id)
-    for some in chunks(list(by_fact)):
-        which = schema.succession.c.old_id.in_(some) & (schema.succession.c.judgement == "supersedes")
-        for one in _successions(connection, scope, which):
-            for memory_id in by_fact[one.old.id]:
-                # A turn that says both what was and what came instead is not outdated.
-                if memory_id not in by_fact.get(one.new.id, ()):
-                    found[memory_id] = one
+    found: dict[str, list[Succession]] = {}
+    for fact_id, one in _lasting(connection, scope, list(by_fact), until).items():
+        for memory_id in by_fact[fact_id]:
+            # A turn that says both what was and what came instead is not outdated.
+            if memory_id not in by_fact.get(one.new.id, ()):
+                found.setdefault(memory_id, []).append(one)
+    return {memory_id: tuple(ends) for memory_id, ends in found.items()}
+
+
+def _lasting(
+    connection: sa.Connection, scope: Scope, fact_ids: Sequence[str], until: datetime | None
+) -> dict[str, Succession]:
+    """By id of a fact that holds no longer, since when, and what came last in its place."""
+    first = _next(connection, scope, fact_ids, until)
+    last = dict(first)
+    # A chain of successions ends: each was said later than the one before.
+    while later := _next(connection, scope, [one.new.id for one in last.values()], until):
+        moved = {
+            fact_id: Succession(old=one.old, new=later[one.new.id].new, at=later[one.new.id].at)
+            for fact_id, one in last.items()
+            if one.new.id in later and later[one.new.id].new.id not in (fact_id, one.new.id)
+        }
+        if not moved:
+            break
+        last.update(moved)
+    return last
+
+
+def _next(
+    connection: sa.Connection, scope: Scope, fact_ids: Sequence[str], until: datetime | None
+) -> dict[str, Succession]:
+    table = schema.succession.c
+    found: dict[str, Succession] = {}
+    for some in chunks(fact_ids):
+        which = table.old_id.in_(some) & (table.judgement == "supersedes")
+        if until is not None:
+            which &= table.at <= until
+        found.update((one.old.id, one) for one in _successions(connection, scope, which))
     return found
 
 
