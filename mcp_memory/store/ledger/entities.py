@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -20,7 +21,7 @@ from mcp_memory.models import (
     name_key,
 )
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import COLUMNS, memory_of, scope_of, unindexed, visible
+from mcp_memory.store.ledger.rows import COLUMNS, among, memory_of, scope_of, unindexed, visible
 from mcp_memory.store.ledger.schema import chunks, new_id
 
 
@@ -211,18 +212,20 @@ def _domains(scope: Scope) -> tuple[str, ...]:
 
 def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dict[str, str]:
     """Entity ids by `name_key` of a name or alias, or by the id itself, for those known in `scope`."""
+    values = {"domains": _domains(scope), "keys": keys}
     found: dict[str, str] = {}
-    for some in chunks(keys):
-        by_name = sa.select(schema.alias.c.key, schema.alias.c.entity_id).where(
-            schema.alias.c.domain.in_(_domains(scope)), schema.alias.c.key.in_(some)
-        )
-        by_id = sa.select(schema.entity.c.id, schema.entity.c.id).where(
-            unindexed(schema.entity.c.domain).in_(_domains(scope)), schema.entity.c.id.in_(some)
-        )
-        for query in (by_name, by_id):
-            for key, entity_id in connection.execute(query):
-                found.setdefault(key, entity_id)
+    for query in (_BY_NAME, _BY_ID):
+        for key, entity_id in connection.execute(query, values):
+            found.setdefault(key, entity_id)
     return found
+
+
+_BY_NAME = sa.select(schema.alias.c.key, schema.alias.c.entity_id).where(
+    among(schema.alias.c.domain, "domains"), among(schema.alias.c.key, "keys")
+)
+_BY_ID = sa.select(schema.entity.c.id, schema.entity.c.id).where(
+    among(unindexed(schema.entity.c.domain), "domains"), among(schema.entity.c.id, "keys")
+)
 
 
 def mentions_of(connection: sa.Connection, scope: Scope, entity_id: str, limit: int) -> tuple[Memory, ...]:
@@ -261,6 +264,11 @@ FUNCTIONAL = frozenset(
 
 def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Pairs of these memories that say otherwise of the same thing for the same time."""
+    found = connection.execute(_CONFLICTS, {"ids": ids})
+    return tuple(dict.fromkeys((a, b) for a, b, name in found if name_key(name) in FUNCTIONAL))
+
+
+def _conflicts() -> sa.Select[Any, Any, Any]:
     one, other = schema.relation.alias(), schema.relation.alias()
     overlap = sa.and_(
         sa.or_(
@@ -270,7 +278,7 @@ def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str,
             other.c.valid_until.is_(None), one.c.valid_from.is_(None), other.c.valid_until > one.c.valid_from
         ),
     )
-    query = (
+    return (
         sa.select(one.c.memory_id, other.c.memory_id, schema.predicate.c.name)
         .join(
             other,
@@ -280,10 +288,11 @@ def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str,
             & (one.c.memory_id < other.c.memory_id),
         )
         .join(schema.predicate, schema.predicate.c.code == one.c.predicate)
-        .where(one.c.memory_id.in_(ids), other.c.memory_id.in_(ids), overlap)
+        .where(among(one.c.memory_id, "ids"), among(other.c.memory_id, "ids"), overlap)
     )
-    found = ((a, b) for a, b, name in connection.execute(query) if name_key(name) in FUNCTIONAL)
-    return tuple(dict.fromkeys(found))
+
+
+_CONFLICTS = _conflicts()
 
 
 def relations(

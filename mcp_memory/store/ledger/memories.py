@@ -27,12 +27,19 @@ from mcp_memory.models import (
 )
 from mcp_memory.store.ledger import entities, extractions, facts, index_work, schema, writes
 from mcp_memory.store.ledger.facts import Statement
-from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of, owner_of, visible
-from mcp_memory.store.ledger.schema import chunks
+from mcp_memory.store.ledger.rows import (
+    COLUMNS,
+    NOW,
+    VISIBLE,
+    alive,
+    among,
+    memory_of,
+    owner_of,
+    seen_by,
+    visible,
+)
 
 RATINGS: tuple[Rating, ...] = get_args(Rating)
-STANDING_KINDS: tuple[Kind, ...] = ("preference", "procedure")
-"""What holds whatever is asked: it shares no word with most of what it matters for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,11 +318,11 @@ def fingerprint(draft: Draft) -> str:
 
 def by_id(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Memory]:
     """Those of `ids` that are visible in `scope`, by id."""
-    found: dict[str, Memory] = {}
-    for some in chunks(ids):
-        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some), visible(scope, by_id=True))
-        found.update((row.id, memory_of(row)) for row in connection.execute(query))
-    return found
+    rows = connection.execute(_BY_ID, {"ids": ids, **seen_by(scope)})
+    return {memory.id: memory for memory in map(memory_of, rows)}
+
+
+_BY_ID = sa.select(*COLUMNS).where(among(schema.memory.c.id, "ids"), VISIBLE)
 
 
 def recent(
@@ -408,31 +415,31 @@ def history_of(connection: sa.Connection, memory_id: str) -> tuple[HistoryEvent,
 
 def repetitions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:
     """How often each was said again, and when last; without those that were said once."""
-    events = schema.history.c
-    found: dict[str, tuple[int, datetime]] = {}
-    for some in chunks(ids):
-        query = (
-            sa.select(events.memory_id, sa.func.count(), sa.func.max(events.at))
-            .where(events.memory_id.in_(some), events.event == "repeated")
-            .group_by(events.memory_id)
-        )
-        found.update((memory_id, (times, last)) for memory_id, times, last in connection.execute(query))
-    return found
+    found = connection.execute(_REPETITIONS, {"ids": ids})
+    return {memory_id: (times, last) for memory_id, times, last in found}
+
+
+_EVENTS = schema.history.c
+_REPETITIONS = (
+    sa.select(_EVENTS.memory_id, sa.func.count(), sa.func.max(_EVENTS.at))
+    .where(among(_EVENTS.memory_id, "ids"), _EVENTS.event == "repeated")
+    .group_by(_EVENTS.memory_id)
+)
 
 
 def ratings(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
     """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half."""
-    events = schema.history.c
-    found: dict[str, float] = {}
-    for some in chunks(ids):
-        votes = sa.func.sum(sa.case((events.event == "useful", 1), else_=-1))
-        query = (
-            sa.select(events.memory_id, votes, sa.func.count())
-            .where(events.memory_id.in_(some), events.event.in_(RATINGS))
-            .group_by(events.memory_id)
-        )
-        found.update((memory_id, sum_ / (times + 1)) for memory_id, sum_, times in connection.execute(query))
-    return found
+    found = connection.execute(_RATINGS, {"ids": ids})
+    return {memory_id: votes / (times + 1) for memory_id, votes, times in found}
+
+
+_RATINGS = (
+    sa.select(
+        _EVENTS.memory_id, sa.func.sum(sa.case((_EVENTS.event == "useful", 1), else_=-1)), sa.func.count()
+    )
+    .where(among(_EVENTS.memory_id, "ids"), _EVENTS.event.in_(RATINGS))
+    .group_by(_EVENTS.memory_id)
+)
 
 
 def say_again(
@@ -465,15 +472,23 @@ def rate(
 
 def standing(connection: sa.Connection, scope: Scope, limit: int) -> tuple[Memory, ...]:
     """Preferences and procedures that hold now, the most important first, then the latest."""
-    columns, now = schema.memory.c, datetime.now(UTC)
-    holds = sa.or_(columns.valid_until.is_(None), columns.valid_until > now)
-    query = (
-        sa.select(*COLUMNS)
-        .where(visible(scope), columns.kind.in_(STANDING_KINDS), columns.state == "active", holds)
-        .order_by(columns.importance.desc(), columns.observed_at.desc(), columns.seq.desc())
-        .limit(limit)
+    found = connection.execute(_STANDING, {"limit": limit, **seen_by(scope)})
+    return tuple(memory_of(row) for row in found)
+
+
+_MEMORY = schema.memory.c
+_STANDING = (
+    sa.select(*COLUMNS)
+    .where(
+        among(_MEMORY.owner, "owners"),
+        schema.STANDING,
+        alive(now=NOW),
+        _MEMORY.state == "active",
+        sa.or_(_MEMORY.valid_until.is_(None), _MEMORY.valid_until > NOW),
     )
-    return tuple(memory_of(row) for row in connection.execute(query))
+    .order_by(_MEMORY.importance.desc(), _MEMORY.observed_at.desc(), _MEMORY.seq.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 
 
 def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tuple[str, ...]:

@@ -56,6 +56,10 @@ class Json(sa.types.TypeDecorator[dict[str, Any]]):
 
 _schema = sa.MetaData()
 
+STANDING = sa.text("kind IN ('preference', 'procedure')")
+"""True for rows of `memory` that hold whatever is asked: they share no word with most of what they matter
+for. As plain text, because SQLite uses an index of some rows only where a query says the same of them."""
+
 memory = sa.Table(
     "memory",
     _schema,
@@ -87,6 +91,9 @@ memory = sa.Table(
     sa.UniqueConstraint("owner", "fingerprint"),
     sa.Index("memory_by_forgetting", "forgetting_id", sqlite_where=sa.text("forgetting_id IS NOT NULL")),
     sa.Index("memory_by_time", "owner", "observed_at", "seq"),
+    # Asked for by every search: reading through all rows of an owner took 4 ms at 10,000. With the state,
+    # SQLite takes it rather than the index of times, of which it knows no less.
+    sa.Index("memory_standing", "owner", "state", sqlite_where=STANDING),
     sa.Index("memory_by_session", "user_id", "session_id", "observed_at", "seq"),
     # Without it SQLite gives the number of a forgotten row to the next one, and order would lie.
     sqlite_autoincrement=True,
@@ -345,7 +352,18 @@ def _migration_4(connection: sa.Connection) -> None:
         table.create(connection)
 
 
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (_migration_2, _migration_3, _migration_4)
+def _migration_5(connection: sa.Connection) -> None:
+    """An index of what holds whatever is asked."""
+    standing = next(one for one in memory.indexes if one.name == "memory_standing")
+    standing.create(connection)
+
+
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
+    _migration_2,
+    _migration_3,
+    _migration_4,
+    _migration_5,
+)
 """Each takes an older ledger one version further: the first from version 1 to 2. Append, never edit what was
 released."""
 VERSION = 1 + len(MIGRATIONS)
