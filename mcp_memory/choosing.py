@@ -95,7 +95,8 @@ class _Choice:
             return
         drawn = () if words is None else (memory,)
         shown = memory if words is None else words
-        key = words_key(shown)
+        # What is true again is no restatement of what was true before.
+        key = f"{words_key(shown)}\x1f{shown.valid_until}"
         known = self._by_words.get(key)
         if known is None:
             self._by_words[key] = Chosen(shown, one, facts=drawn)

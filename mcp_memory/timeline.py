@@ -58,7 +58,7 @@ class Ending:
 def endings(claims: Sequence[Claim]) -> dict[str, Ending]:
     """For each claim of one slot that holds no longer, the first that was said later and cannot be true
     beside it."""
-    in_order = sorted(claims, key=lambda one: (one.said_at, one.order))
+    in_order = sorted(claims, key=lambda one: (one.said_at, one.order, one.memory_id))
     found: dict[str, Ending] = {}
     for claim in in_order:
         ends = (
