@@ -365,8 +365,12 @@ def _read_beside(said: _Said) -> _Days | None:
         case "of":
             return _units(unit, base[0], 0) if unit in ("week", "weekend") else None
         case "before":
+            if count and unit in _DAYS:
+                return None
             return _away(-_count(count), unit, base[0]) if count else _just_before(unit, base[0])
         case _:
+            if count and unit in _DAYS:
+                return None
             return _away(_count(count), unit, base[1]) if count else _just_after(unit, base[1])
 
 
@@ -509,6 +513,8 @@ def _read_stretch(said: _Said) -> _Days | None:
         "year": relativedelta(years=count),
         "decade": relativedelta(years=10 * count),
     }[unit]
+    if said["months"]:
+        steps += relativedelta(months=_count(said["months"]))
     if which in ("next", "coming") or (which == "for" and said.tense == "future"):
         return said.today, said.today + steps
     return said.today - steps, said.today
@@ -653,12 +659,12 @@ _MEASURED = r"(?P<unit>minute|hour|day|night|week|fortnight|weekend|month|year|d
 
 
 def _form(pattern: str, read: _Reader, *, prepared: bool = False, doubtful: bool = False) -> _Form:
-    return _Form(re.compile(rf"(?<![\w-]){pattern}(?![\w-])", re.IGNORECASE), read, prepared, doubtful)
+    return _Form(re.compile(rf"(?<![\w-]){pattern}(?![\w-]|'s\b)", re.IGNORECASE), read, prepared, doubtful)
 
 
 _FORMS = (
     _form(
-        rf"(?:the |a |an )?(?:(?P<number>{_N}) )?(?P<unit>(?:day|week|weekend|month|year)s?|{_ANY_WEEKDAY}) "
+        rf"(?:the |(?P<number>{_N}) )?(?P<unit>(?:day|week|weekend|month|year)s?|{_ANY_WEEKDAY}) "
         rf"(?P<side>before|after|of) (?P<base>{_ABSOLUTE})",
         _read_beside,
     ),
@@ -701,7 +707,8 @@ _FORMS = (
         _read_stretch,
     ),
     _form(
-        rf"(?P<which>for) (?:about |around |over |almost |nearly )?(?P<number>{_N}) {_STRETCHED}(?: now)?"
+        rf"(?P<which>for) (?:about |around |over |almost |nearly )?(?P<number>{_N}) {_STRETCHED}"
+        rf"(?: and (?P<months>{_N}) months?)?(?: now)?"
         r"(?! (?:of|ago))",
         _read_stretch,
     ),

@@ -15,6 +15,7 @@ from mcp_memory.extraction.facts import (
     Turn,
     Verdict,
 )
+from mcp_memory.extraction.rules import RulesExtractor
 from mcp_memory.usage import Usage
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "FoundFact",
     "Known",
     "Passage",
+    "RulesExtractor",
     "Turn",
     "Usage",
     "Verdict",
