@@ -24,8 +24,7 @@ from mcp_memory.errors import (
     SessionNotFound,
     shown,
 )
-from mcp_memory.extraction import create_extractor, find_entities
-from mcp_memory.extraction.rules import RulesExtractor
+from mcp_memory.extraction import RulesExtractor, create_extractor, find_entities
 from mcp_memory.folder import OwnerRecord
 from mcp_memory.guard import admit, is_small_talk, reads_like_instruction
 from mcp_memory.models import (

@@ -41,9 +41,7 @@ def create_extractor(config: Config, is_suspicious: Callable[[str], bool]) -> Ex
         case "off":
             return None
         case "rules":
-            from mcp_memory.extraction.rules import RulesExtractor  # pyright: ignore
-
-            return RulesExtractor()  # pyright: ignore
+            return RulesExtractor(is_suspicious)
         case "anthropic":
             from mcp_memory.extraction.model import ModelExtractor
 

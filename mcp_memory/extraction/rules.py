@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+import anyio.to_thread
+
 from mcp_memory.dates import Tense, Time, resolve, times_in
 from mcp_memory.extraction import statements
 from mcp_memory.extraction.entities import UPPER, find_entities
@@ -46,7 +48,7 @@ class RulesExtractor:
 
     async def extract(self, passage: Passage) -> Extraction:
         """What is stated in the turns of a passage, and whom they mention. Raises nothing."""
-        return understand(passage, self._is_suspicious)
+        return await anyio.to_thread.run_sync(understand, passage, self._is_suspicious)
 
     async def aclose(self) -> None:
         """Nothing is held."""
@@ -411,7 +413,7 @@ def _subject(text: str, before: Who | None, reader: _Reader) -> tuple[Who | None
         return _one_named(reader, match["who"].lower()), text[match.end() :]
     if match := _MY_KIN.match(text):
         return _kin(match, reader), text[match.end() :].lstrip()
-    if match := re.match(rf"(?:[Tt]he user|User)(?:'s)? (?=\S)", text):
+    if match := re.match(r"(?:[Tt]he user|User)(?:'s)? (?=\S)", text):
         return (_me(reader) if reader.turn.is_statement else None), text[match.end() :]
     if match := re.match(
         rf"(?P<name>[{UPPER}][\w'-]{{1,30}}(?: [{UPPER}][\w'-]{{1,30}}){{0,2}})(?P<nick> \([{UPPER}]\w+\))? (?=[a-z])",
