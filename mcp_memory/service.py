@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import anyio
+import anyio.to_thread
 
 from mcp_memory.background import background
 from mcp_memory.config import Config
@@ -157,9 +158,12 @@ class Service:
         When it answers, every word is on disk; `degraded` says if it is not yet searchable by every signal.
         The same `write_id` again is stored once and answered again.
         """
-        request, notes = admit(request, self._config.guard.secrets)
+        # Looking for secrets takes a millisecond a message.
+        request, notes = await anyio.to_thread.run_sync(admit, request, self._config.guard.secrets)
         now = datetime.now(UTC)
-        drafts = _drafts(scope, request, source, now, self._config.memory.session_ttl_days)
+        drafts = await anyio.to_thread.run_sync(
+            _drafts, scope, request, source, now, self._config.memory.session_ttl_days
+        )
         if request.sources:
             known = await self._ledger.read(memories.by_id, scope, request.sources)
             if missing := [one for one in request.sources if one not in known]:
