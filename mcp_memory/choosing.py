@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mcp_memory.answer import words_key
-from mcp_memory.models import Memory, Scope
+from mcp_memory.models import Memory
 from mcp_memory.retrieval import Query, Ranked
 from mcp_memory.store.candidates import Filter
 from mcp_memory.store.ledger import Ledger, facts, memories
@@ -44,7 +44,7 @@ async def choose(
         rows = await ledger.read(memories.by_id, where.scope, [one.memory_id for one in some])
         if allowed is not None:
             rows = {memory_id: row for memory_id, row in rows.items() if memory_id in allowed}
-        said = {} if where.kinds else await _words_of(ledger, where.scope, rows)
+        said = {} if where.kinds else await _words_of(ledger, where, rows)
         for one in some:
             choice.offer(one, rows.get(one.memory_id), said.get(one.memory_id))
         if len(choice) >= enough:
@@ -52,15 +52,20 @@ async def choose(
     return choice.made, len(ranked) - choice.left_out
 
 
-async def _words_of(ledger: Ledger, scope: Scope, rows: Mapping[str, Memory]) -> dict[str, Memory]:
-    """By id of a fact that was drawn from words, the first of them."""
+async def _words_of(ledger: Ledger, where: Filter, rows: Mapping[str, Memory]) -> dict[str, Memory]:
+    """By id of a fact that was drawn from words, the last of them that were said in the time asked about."""
     drawn = [one.id for one in rows.values() if one.origin in facts.DRAWN]
     if not drawn:
         return {}
     origins = await ledger.read(facts.origins, drawn)
     wanted = list(dict.fromkeys(one for sources in origins.values() for one in sources if one not in rows))
-    said = {**rows, **await ledger.read(memories.by_id, scope, wanted)}
-    return {fact_id: said[sources[-1]] for fact_id, sources in origins.items() if sources[-1] in said}
+    said = {**rows, **await ledger.read(memories.by_id, where.scope, wanted)}
+    found: dict[str, Memory] = {}
+    for fact_id, sources in origins.items():
+        for source in sources:
+            if source in said and (where.until is None or said[source].observed_at <= where.until):
+                found[fact_id] = said[source]
+    return found
 
 
 class _Choice:

@@ -253,8 +253,9 @@ class Searcher:
     async def _joined(self, chosen: Sequence[Chosen]) -> tuple[list[Chosen], dict[str, list[Memory]]]:
         """What is left when of two that contradict each other the later one shows the earlier; and those, by
         the id of the later."""
-        ids = [one.memory.id for one in chosen]
-        pairs = await self._ledger.read(entities.conflicts, ids)
+        # What holds no longer contradicts nothing: it was true in its time.
+        ids = [one.memory.id for one in chosen if one.memory.state == "active"]
+        pairs = await self._ledger.read(facts.contradictions, ids)
         by_id = {one.memory.id: one.memory for one in chosen}
         earlier: dict[str, list[Memory]] = {}
         for one, other in pairs:

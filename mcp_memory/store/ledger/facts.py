@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import Memory, Scope, Succession, name_key
-from mcp_memory.store.ledger import schema
+from mcp_memory.store.ledger import entities, schema
 from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of, visible
 from mcp_memory.store.ledger.schema import chunks
 from mcp_memory.timeline import Claim, Ending, endings
@@ -152,6 +152,7 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
                 columns.seq,
                 columns.observed_at,
                 columns.valid_from,
+                columns.kind,
                 columns.session_id,
                 sa.type_coerce(said_last, schema.Time).label("said_last"),
                 schema.statement,
@@ -165,7 +166,7 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
                 value=row.value,
                 negates=row.negates,
                 said_at=max(row.observed_at, row.said_last or row.observed_at),
-                begins_at=row.valid_from or row.observed_at,
+                begins_at=takes_place(row.kind, row.observed_at, row.valid_from),
                 until=row.until,
                 order=row.seq,
                 session_id=row.session_id,
@@ -183,6 +184,12 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
         new = insert(schema.succession).values(**row, at=ending.at)
         connection.execute(new.on_conflict_do_nothing())
     return ended
+
+
+def takes_place(kind: str, observed_at: datetime, valid_from: datetime | None) -> datetime:
+    """Since when a fact stands in another's place: since it is true, but a plan since it was told, however far
+    ahead it lies."""
+    return observed_at if kind in ("plan", "event") else valid_from or observed_at
 
 
 def _ended_by_verdict(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Ending]:
@@ -346,12 +353,13 @@ def chain(
 
 
 def contradictions(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Pairs of these of which a verdict says that they contradict each other."""
+    """Pairs of these that say otherwise of the same thing, by their relations or by a verdict."""
     table = schema.succession.c
     query = sa.select(table.old_id, table.new_id).where(
         table.old_id.in_(ids), table.new_id.in_(ids), table.judgement == "contradicts"
     )
-    return tuple((row[0], row[1]) for row in connection.execute(query))
+    judged = ((row[0], row[1]) for row in connection.execute(query))
+    return tuple(dict.fromkeys((*entities.conflicts(connection, ids), *judged)))
 
 
 def changes(

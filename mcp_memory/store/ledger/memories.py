@@ -216,8 +216,9 @@ def _state(
         subject_id = entities.named(connection, memory, statement.subject)
         if subject_id is not None:
             facts.state(connection, memory.id, subject_id, statement)
+    at = facts.takes_place(memory.kind, memory.observed_at, memory.valid_from)
     for known_id, judgement in verdicts:
-        facts.judge(connection, memory.id, known_id, judgement, memory.valid_from or memory.observed_at)
+        facts.judge(connection, memory.id, known_id, judgement, at)
 
 
 def _settle(connection: sa.Connection, written: Sequence[Written]) -> None:
