@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import anyio.to_thread
 
 from mcp_memory import text
 from mcp_memory.answer import make_cursor, most_hits, pack, read_cursor, with_neighbours, words_key
 from mcp_memory.background import side_by_side
 from mcp_memory.conditions import read_condition
 from mcp_memory.confidence import Judgement, judge
-from mcp_memory.config import SearchConfig
+from mcp_memory.config import SearchConfig, Weights
 from mcp_memory.embedded import EmbeddedQuery
 from mcp_memory.embedding import Embedder
 from mcp_memory.errors import EmbedderChanged, EmbeddingError, IndexFailed, RerankerFailed
@@ -31,7 +29,7 @@ from mcp_memory.reranking import create_reranker
 from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_scores, read_query
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
-from mcp_memory.store.ledger import entities, filters, index_work, memories
+from mcp_memory.store.ledger import Connection, entities, filters, index_work, memories
 
 if TYPE_CHECKING:
     from mcp_memory.store.lexicon import Reading
@@ -48,6 +46,32 @@ STANDING_WEIGHTS = (0.5, 0.3, 0.2)
 
 
 @dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request with what was left open in it filled in. `offset` hits were shown before; `allowed` has the
+    numbers (seq) of all that a narrow filter lets through, by id."""
+
+    request: SearchRequest
+    query: Query
+    scope: Scope
+    allowed: Mapping[str, int] | None
+    offset: int
+    limit: int
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What the indexes brought, to be read more closely. `tokens` are packed, by memory id."""
+
+    dense: tuple[Candidate, ...] = ()
+    worded: tuple[Candidate, ...] = ()
+    mentions: tuple[tuple[str, str], ...] = ()
+    embedded: EmbeddedQuery | None = None
+    tokens: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class _Chosen:
     """A ranked memory as the ledger has it; `times` and `last` count its restatements, itself among them."""
 
@@ -55,6 +79,17 @@ class _Chosen:
     ranked: Ranked
     times: int = 1
     last: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """All candidates in order, and the best of them as the ledger has them; `total` is how many there may be
+    in all."""
+
+    ranked: tuple[Ranked, ...]
+    judgement: Judgement
+    chosen: Sequence[_Chosen]
+    total: int
 
 
 class Searcher:
@@ -72,43 +107,56 @@ class Searcher:
     ) -> SearchResult:
         """The answer to a query. `entity_ids` confines it to these memories. Raises InvalidInput for a cursor
         of another question."""
-        scope = where.scope
-        offset = read_cursor(scope, request)
+        offset = read_cursor(where.scope, request)
         query = read_query(request.query, request.reference_time)
         where, allowed = await self._narrowed(where, entity_ids)
-        found, degraded = await self.signals(query, where, allowed)
-        ranked = fuse(query, found, self._config.weights)
-        judgement = judge(ranked, found)
-        limit = request.limit or self._config.limit
-        max_tokens = request.max_tokens or self._config.max_tokens
-        enough = offset + most_hits(limit, max_tokens)
+        gathered, degraded = await self._gather(query, where, allowed)
+        asked = _Asked(
+            request,
+            query,
+            where.scope,
+            allowed,
+            offset,
+            request.limit or self._config.limit,
+            request.max_tokens or self._config.max_tokens,
+        )
+        enough = offset + most_hits(asked.limit, asked.max_tokens)
         if self._reranker is not None:
             enough = max(enough, self._config.reranker.depth)
-        chosen, total = await self._choose(scope, ranked, allowed, enough)
+        ranking = await self._ledger.read(_rank, asked, gathered, self._config.weights, enough)
         if self._reranker is not None:
-            chosen = await self._reranked(request.query, chosen, degraded)
-        page = chosen[offset : offset + limit]
-        hits = await self._hits(query, request, page, judgement)
-        standing = () if offset or where.is_narrow else await self._standing(scope, ranked, page)
-        result = pack(
-            hits,
-            standing,
-            known=judgement.known,
-            total=total,
-            offset=offset,
-            max_tokens=max_tokens,
-            cursor=lambda shown: make_cursor(scope, request, offset + shown),
-            degraded=degraded,
-        )
-        if result.known:
-            result = with_neighbours(result, await self._beside(scope, found, result), max_tokens)
-        return result
+            chosen = await self._reranked(request.query, ranking.chosen, degraded)
+            ranking = replace(ranking, chosen=chosen)
+        return await self._ledger.read(_answer, asked, ranking, degraded)
 
-    async def signals(
-        self, query: Query, where: Filter, allowed: Mapping[str, int] | None = None
-    ) -> tuple[Signals, list[str]]:
-        """All signals side by side; one that fails is missing from the answer, which then says so. `allowed`
-        has the numbers (seq) of all that a narrow filter lets through, by id."""
+    async def signals(self, query: Query, where: Filter) -> tuple[Signals, list[str]]:
+        """What every signal says; one that fails is missing, and the list says so."""
+        gathered, degraded = await self._gather(query, where, None)
+        return await self._ledger.read(_read_closely, query, where.scope, gathered), degraded
+
+    async def aclose(self) -> None:
+        if self._reranker is not None:
+            await self._reranker.aclose()
+
+    async def _narrowed(
+        self, where: Filter, entity_ids: tuple[str, ...] | None
+    ) -> tuple[Filter, dict[str, int] | None]:
+        """The filter as the indexes take it, and all that it lets through, None for everything."""
+        if entity_ids is not None:
+            where = replace(where, ids=entity_ids)
+        if not where.is_narrow:
+            return where, None
+        allowed = await self._ledger.read(filters.matching, where)
+        if where.needs_ledger:
+            latest = sorted(allowed, key=lambda memory_id: -allowed[memory_id])[:IDS_PER_FILTER]
+            where = replace(where, ids=tuple(latest))
+        return where, allowed
+
+    async def _gather(
+        self, query: Query, where: Filter, allowed: Mapping[str, int] | None
+    ) -> tuple[_Gathered, list[str]]:
+        """Candidates of all signals, asked side by side; one that fails is missing from the answer, which
+        then says so."""
         degraded: list[str] = []
         embedded: EmbeddedQuery | None = None
         dense: tuple[Candidate, ...] = ()
@@ -130,19 +178,19 @@ class Searcher:
             reading = await self._store.read_words(where.scope, query.words)
             if reading is not None:
                 worded = reading.best(CANDIDATES, None if allowed is None else allowed.values())
-            else:
-                try:
-                    worded = await self._store.full_text(query.words, where, CANDIDATES)
-                except (IndexFailed, EmbedderChanged) as error:
-                    degraded.append(f"without shared words: {error}")
-            if waiting := await self._ledger.read(index_work.pending_count):
-                degraded.append(f"{waiting} memories are found by their words only until they are indexed")
+                return
+            try:
+                worded = await self._store.full_text(query.words, where, CANDIDATES)
+            except (IndexFailed, EmbedderChanged) as error:
+                degraded.append(f"without shared words: {error}")
 
         async def by_entities() -> None:
             nonlocal mentions
-            known = await self._ledger.read(entities.resolve, where.scope, query.names)
-            if entity_ids := sorted(set(known.values())):
-                mentions, problem = await self._store.rare_mentions(entity_ids, MENTIONS)
+            known, waiting = await self._ledger.read(_look_around, where.scope, query)
+            if waiting:
+                degraded.append(f"{waiting} memories are found by their words only until they are indexed")
+            if known:
+                mentions, problem = await self._store.rare_mentions(known, MENTIONS)
                 if problem is not None:
                     degraded.append(f"entities were looked up in the ledger: {problem}")
 
@@ -153,98 +201,19 @@ class Searcher:
         if allowed is not None:
             dense = tuple(one for one in dense if one.memory_id in allowed)
             mentions = tuple(pair for pair in mentions if pair[0] in allowed)
-        named: list[str] = [pair[0] for pair in mentions]
-        ids = list(dict.fromkeys([*(one.memory_id for one in (*dense, *worded)), *named]))
-        late = await self._late(embedded, (*dense, *worded), degraded)
-        said_at, exact = await self._read_closely(query, where.scope, ids, worded)
-        found = Signals(
-            dense=dense,
-            text=worded,
-            late=late,
-            mentions=mentions,
-            said_at=said_at,
-            exact=exact,
-            rated=await self._ledger.read(memories.ratings, ids),
-        )
-        if reading is not None:
-            found = replace(
-                found,
-                worded=reading.describe(ids),
-                unknown=reading.unknown,
-                strangers=reading.strangers(query.capitals),
-            )
-        return found, degraded
+        tokens: Mapping[str, bytes] = {}
+        if embedded is not None and embedded.tokens is not None:
+            try:
+                tokens = await self._store.tokens(
+                    list(dict.fromkeys(one.memory_id for one in (*dense, *worded)))
+                )
+            except (IndexFailed, EmbedderChanged) as error:
+                degraded.append(f"without similarity in meaning: {error}")
+        return _Gathered(dense, worded, mentions, embedded, tokens, reading), degraded
 
-    async def _narrowed(
-        self, where: Filter, entity_ids: tuple[str, ...] | None
-    ) -> tuple[Filter, dict[str, int] | None]:
-        """The filter as the indexes take it, and all that it lets through, None for everything."""
-        if entity_ids is not None:
-            where = replace(where, ids=entity_ids)
-        if not where.is_narrow:
-            return where, None
-        allowed = await self._ledger.read(filters.matching, where)
-        if where.needs_ledger:
-            latest = sorted(allowed, key=lambda memory_id: -allowed[memory_id])[:IDS_PER_FILTER]
-            where = replace(where, ids=tuple(latest))
-        return where, allowed
-
-    async def _late(
-        self, embedded: EmbeddedQuery | None, candidates: Sequence[Candidate], degraded: list[str]
-    ) -> dict[str, float]:
-        if embedded is None or embedded.tokens is None:
-            return {}
-        ids = list(dict.fromkeys(one.memory_id for one in candidates))
-        try:
-            tokens = await self._store.tokens(ids)
-        except (IndexFailed, EmbedderChanged) as error:
-            degraded.append(f"without similarity in meaning: {error}")
-            return {}
-        return await anyio.to_thread.run_sync(late_scores, embedded, tokens)
-
-    async def _read_closely(
-        self, query: Query, scope: Scope, ids: Sequence[str], worded: Sequence[Candidate]
-    ) -> tuple[dict[str, datetime], frozenset[str]]:
-        """When candidates were said, and which hold a phrase of the query: looked up only if it has any."""
-        if not query.dates and not query.phrases:
-            return {}, frozenset()
-        rows = await self._ledger.read(memories.by_id, scope, ids)
-        by_words = (rows[one.memory_id] for one in worded if one.memory_id in rows)
-        exact = (one.id for one in by_words if any(phrase in name_key(one.said) for phrase in query.phrases))
-        return {one.id: one.observed_at for one in rows.values()}, frozenset(exact)
-
-    async def _choose(
-        self, scope: Scope, ranked: Sequence[Ranked], allowed: Mapping[str, int] | None, enough: int
-    ) -> tuple[list[_Chosen], int]:
-        """The best `enough` that the ledger lets this scope see, restatements joined to the best of them; and
-        how many there may be in all."""
-        chosen: dict[str, _Chosen] = {}
-        left_out = 0
-        for start in range(0, len(ranked), enough):
-            some = ranked[start : start + enough]
-            rows = await self._ledger.read(memories.by_id, scope, [one.memory_id for one in some])
-            for one in some:
-                memory = rows.get(one.memory_id)
-                if memory is None or (allowed is not None and memory.id not in allowed):
-                    left_out += 1
-                    continue
-                key = words_key(memory)
-                first = chosen.get(key)
-                if first is None:
-                    chosen[key] = _Chosen(memory, one)
-                    continue
-                left_out += 1
-                last = max(memory.observed_at, first.last or first.memory.observed_at)
-                chosen[key] = replace(first, times=first.times + 1, last=last)
-            if len(chosen) >= enough:
-                break
-        return list(chosen.values()), len(ranked) - left_out
-
-    async def aclose(self) -> None:
-        if self._reranker is not None:
-            await self._reranker.aclose()
-
-    async def _reranked(self, query: str, chosen: list[_Chosen], degraded: list[str]) -> list[_Chosen]:
+    async def _reranked(
+        self, query: str, chosen: Sequence[_Chosen], degraded: list[str]
+    ) -> Sequence[_Chosen]:
         """The first of them in the order a cross-encoder gives them."""
         depth = self._config.reranker.depth
         if self._reranker is None or not chosen:
@@ -257,84 +226,163 @@ class Searcher:
         order = sorted(range(len(scores)), key=lambda place: -scores[place])
         return [*(chosen[place] for place in order), *chosen[depth:]]
 
-    async def _hits(
-        self,
-        query: Query,
-        request: SearchRequest,
-        page: Sequence[_Chosen],
-        judgement: Judgement,
-    ) -> list[Hit]:
-        """What was chosen as hits; of two that contradict each other the later one shows the earlier."""
-        ids = [one.memory.id for one in page]
-        said_again = await self._ledger.read(memories.repetitions, ids)
-        pairs = await self._ledger.read(entities.conflicts, ids)
-        by_id = {one.memory.id: one.memory for one in page}
-        earlier: dict[str, list[Memory]] = {}
-        for one, other in pairs:
-            old, new = sorted((by_id[one], by_id[other]), key=lambda memory: (memory.observed_at, memory.id))
-            earlier.setdefault(new.id, []).append(old)
-        hits: list[Hit] = []
-        for one in _newest_first(page, earlier):
-            memory = one.memory
-            times, last = said_again.get(memory.id, (0, memory.observed_at))
-            times, last = times + one.times, max(last, one.last or last)
-            whole = text.one_line(memory.text, None)
-            hits.append(
-                Hit(
-                    memory=memory,
-                    score=round(one.ranked.score, 4),
-                    confidence=judgement.band(memory.id),
-                    shown=whole
-                    if request.detail == "full"
-                    else text.excerpt(memory.text, query.words.split()),
-                    signals=one.ranked.signals if request.explain else (),
-                    repeated=Repetition(times=times, last=last) if times > 1 else None,
-                    conflicts=tuple(earlier.get(memory.id, ())),
-                )
-            )
-        return hits
 
-    async def _standing(
-        self, scope: Scope, ranked: Sequence[Ranked], page: Sequence[_Chosen]
-    ) -> tuple[Memory, ...]:
-        """Preferences and procedures that are not among the first hits anyway, best first."""
-        held = await self._ledger.read(memories.standing, scope, STANDING)
-        if not held:
-            return ()
-        hits = {one.memory.id for one in page[:SURE]}
-        relevance = {one.memory_id: one.score for one in ranked}
-        rated = await self._ledger.read(memories.ratings, [one.id for one in held])
-        by_importance, by_relevance, by_rating = STANDING_WEIGHTS
+def _look_around(connection: Connection, scope: Scope, query: Query) -> tuple[list[str], int]:
+    """Ids of the entities that a query names, and how many memories wait to be indexed."""
+    known = entities.resolve(connection, scope, query.names)
+    return sorted(set(known.values())), index_work.pending_count(connection)
 
-        def worth(memory: Memory) -> float:
-            return (
-                by_importance * memory.importance
-                + by_relevance * relevance.get(memory.id, 0.0)
-                + by_rating * rated.get(memory.id, 0.0)
-            )
 
-        return tuple(sorted((one for one in held if one.id not in hits), key=worth, reverse=True))
+def _rank(
+    connection: Connection, asked: _Asked, gathered: _Gathered, weights: Weights, enough: int
+) -> _Ranking:
+    """The candidates in order, the best `enough` of them read."""
+    found = _read_closely(connection, asked.query, asked.scope, gathered)
+    ranked = fuse(asked.query, found, weights)
+    chosen, total = _choose(connection, asked, ranked, enough)
+    return _Ranking(ranked, judge(ranked, found), chosen, total)
 
-    async def _beside(
-        self, scope: Scope, found: Signals, result: SearchResult
-    ) -> dict[str, tuple[Memory, ...]]:
-        """The turns just before and after each hit."""
-        near = {
-            hit.memory.id: [
-                one
-                for one in (found.worded[hit.memory.id].previous, found.worded[hit.memory.id].following)
-                if one is not None
-            ]
-            for hit in result.hits
-            if hit.memory.id in found.worded
-        }
-        wanted = list(dict.fromkeys(one for ids in near.values() for one in ids))
-        rows = await self._ledger.read(memories.by_id, scope, wanted)
-        return {
-            memory_id: tuple(rows[one] for one in ids if one in rows)
-            for memory_id, ids in near.items()
-            if ids
-        }
+
+def _read_closely(connection: Connection, query: Query, scope: Scope, gathered: _Gathered) -> Signals:
+    """What every signal says of the candidates. When they were said, and which hold a phrase of the query, is
+    looked up only if it has any."""
+    dense, worded, reading = gathered.dense, gathered.worded, gathered.reading
+    found = Signals(dense=dense, text=worded, mentions=gathered.mentions)
+    ids = found.ids
+    if gathered.embedded is not None:
+        found = replace(found, late=late_scores(gathered.embedded, gathered.tokens))
+    if reading is not None:
+        found = replace(
+            found,
+            worded=reading.describe(ids),
+            unknown=reading.unknown,
+            strangers=reading.strangers(query.capitals),
+        )
+    if query.dates or query.phrases:
+        rows = memories.by_id(connection, scope, ids)
+        by_words = (rows[one.memory_id] for one in worded if one.memory_id in rows)
+        exact = (one.id for one in by_words if any(phrase in name_key(one.said) for phrase in query.phrases))
+        found = replace(
+            found, said_at={one.id: one.observed_at for one in rows.values()}, exact=frozenset(exact)
+        )
+    return replace(found, rated=memories.ratings(connection, ids))
+
+
+def _choose(
+    connection: Connection, asked: _Asked, ranked: Sequence[Ranked], enough: int
+) -> tuple[list[_Chosen], int]:
+    """The best `enough` that the ledger lets this scope see, restatements joined to the best of them; and
+    how many there may be in all."""
+    chosen: dict[str, _Chosen] = {}
+    left_out = 0
+    for start in range(0, len(ranked), enough):
+        some = ranked[start : start + enough]
+        rows = memories.by_id(connection, asked.scope, [one.memory_id for one in some])
+        for one in some:
+            memory = rows.get(one.memory_id)
+            if memory is None or (asked.allowed is not None and memory.id not in asked.allowed):
+                left_out += 1
+                continue
+            key = words_key(memory)
+            first = chosen.get(key)
+            if first is None:
+                chosen[key] = _Chosen(memory, one)
+                continue
+            left_out += 1
+            last = max(memory.observed_at, first.last or first.memory.observed_at)
+            chosen[key] = replace(first, times=first.times + 1, last=last)
+        if len(chosen) >= enough:
+            break
+    return list(chosen.values()), len(ranked) - left_out
+
+
+def _answer(
+    connection: Connection, asked: _Asked, ranking: _Ranking, degraded: Sequence[str]
+) -> SearchResult:
+    """A page of what was chosen, packed into its size."""
+    scope, offset = asked.scope, asked.offset
+    page = ranking.chosen[offset : offset + asked.limit]
+    standing = () if offset or asked.allowed is not None else _standing(connection, scope, ranking, page)
+    result = pack(
+        _hits(connection, asked, page, ranking.judgement),
+        standing,
+        known=ranking.judgement.known,
+        total=ranking.total,
+        offset=offset,
+        max_tokens=asked.max_tokens,
+        cursor=lambda shown: make_cursor(scope, asked.request, offset + shown),
+        degraded=degraded,
+    )
+    if result.known:
+        beside = _beside(connection, scope, ranking.judgement.found, result)
+        result = with_neighbours(result, beside, asked.max_tokens)
+    return result
+
+
+def _hits(
+    connection: Connection, asked: _Asked, page: Sequence[_Chosen], judgement: Judgement
+) -> Iterator[Hit]:
+    """What was chosen as hits; of two that contradict each other the later one shows the earlier."""
+    ids = [one.memory.id for one in page]
+    said_again = memories.repetitions(connection, ids)
+    by_id = {one.memory.id: one.memory for one in page}
+    earlier: dict[str, list[Memory]] = {}
+    for one, other in entities.conflicts(connection, ids):
+        old, new = sorted((by_id[one], by_id[other]), key=lambda memory: (memory.observed_at, memory.id))
+        earlier.setdefault(new.id, []).append(old)
+    words = asked.query.words.split()
+    for one in _newest_first(page, earlier):
+        memory = one.memory
+        times, last = said_again.get(memory.id, (0, memory.observed_at))
+        times, last = times + one.times, max(last, one.last or last)
+        is_whole = asked.request.detail == "full"
+        yield Hit(
+            memory=memory,
+            score=round(one.ranked.score, 4),
+            confidence=judgement.band(one.ranked),
+            shown=text.one_line(memory.text, None) if is_whole else text.excerpt(memory.text, words),
+            signals=one.ranked.signals if asked.request.explain else (),
+            repeated=Repetition(times=times, last=last) if times > 1 else None,
+            conflicts=tuple(earlier.get(memory.id, ())),
+        )
+
+
+def _standing(
+    connection: Connection, scope: Scope, ranking: _Ranking, page: Sequence[_Chosen]
+) -> tuple[Memory, ...]:
+    """Preferences and procedures that are not among the first hits anyway, best first."""
+    held = memories.standing(connection, scope, STANDING)
+    if not held:
+        return ()
+    hits = {one.memory.id for one in page[:SURE]}
+    relevance = {one.memory_id: one.score for one in ranking.ranked}
+    rated = memories.ratings(connection, [one.id for one in held])
+    by_importance, by_relevance, by_rating = STANDING_WEIGHTS
+
+    def worth(memory: Memory) -> float:
+        return (
+            by_importance * memory.importance
+            + by_relevance * relevance.get(memory.id, 0.0)
+            + by_rating * rated.get(memory.id, 0.0)
+        )
+
+    return tuple(sorted((one for one in held if one.id not in hits), key=worth, reverse=True))
+
+
+def _beside(
+    connection: Connection, scope: Scope, found: Signals, result: SearchResult
+) -> dict[str, tuple[Memory, ...]]:
+    """The turns just before and after each hit."""
+    near = {
+        hit.memory.id: [one for one in (worded.previous, worded.following) if one is not None]
+        for hit in result.hits
+        if (worded := found.worded.get(hit.memory.id)) is not None
+    }
+    wanted = list(dict.fromkeys(one for ids in near.values() for one in ids))
+    rows = memories.by_id(connection, scope, wanted)
+    return {
+        memory_id: tuple(rows[one] for one in ids if one in rows) for memory_id, ids in near.items() if ids
+    }
 
 
 def _newest_first(page: Sequence[_Chosen], earlier: Mapping[str, Sequence[Memory]]) -> list[_Chosen]:
