@@ -98,19 +98,39 @@ class Signals:
     strangers: float = 0.0
     """How many of the names in the query nobody ever said here; 0 to 1."""
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All candidates, whichever signal brought them."""
+        found = (*(one.memory_id for one in (*self.dense, *self.text)), *(pair[0] for pair in self.mentions))
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What each signal says of each candidate: arrays of shape `(len(ids),)`, about 0 to 1."""
+
+    ids: tuple[str, ...]
+    of: Mapping[Signal, Floats]
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A memory in its place. `parts` are rank and score in each signal that found it."""
+    """A memory in its place: the candidate at `place` of `among`."""
 
     memory_id: str
     score: float
-    parts: tuple[tuple[Signal, int, float], ...]
+    place: int = field(repr=False)
+    among: Scores = field(repr=False, compare=False)
 
     @property
     def signals(self) -> tuple[SignalScore, ...]:
+        """Rank and score in each signal that found it; equals share the better rank."""
         return tuple(
-            SignalScore(signal=signal, rank=rank, score=round(score, 4)) for signal, rank, score in self.parts
+            SignalScore(
+                signal=signal, rank=1 + int((values > values[self.place]).sum()), score=round(score, 4)
+            )
+            for signal, values in self.among.of.items()
+            if (score := float(values[self.place])) > 0
         )
 
 
@@ -153,20 +173,8 @@ def fuse(query: Query, found: Signals, weights: Weights) -> tuple[Ranked, ...]:
     applied = {signal: weight_of(signal, weights, found) for signal in SIGNALS}
     most = sum(weight for weight in applied.values() if weight > 0) or 1.0
     weighed = [applied[signal] * scores.of[signal] for signal in SIGNALS]
-    total = np.sum(weighed, axis=0) / most
-    ranks = {signal: _ranks(values) for signal, values in scores.of.items()}
-    ranked = [
-        Ranked(
-            memory_id,
-            float(total[place]),
-            tuple(
-                (signal, ranks[signal][place], float(values[place]))
-                for signal, values in scores.of.items()
-                if values[place] > 0
-            ),
-        )
-        for place, memory_id in enumerate(ids)
-    ]
+    total = (np.sum(weighed, axis=0) / most).tolist()
+    ranked = [Ranked(memory_id, total[place], place, scores) for place, memory_id in enumerate(ids)]
     ranked.sort(key=lambda one: (-one.score, one.memory_id))
     return tuple(ranked)
 
@@ -177,14 +185,6 @@ def weight_of(signal: Signal, weights: Weights, found: Signals) -> float:
     if signal == "dense" and not found.late:
         return weights.dense_alone
     return cast(float, getattr(weights, signal))
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What each signal says of each candidate: arrays of shape `(len(ids),)`, about 0 to 1."""
-
-    ids: tuple[str, ...]
-    of: Mapping[Signal, Floats]
 
 
 def signal_scores(query: Query, found: Signals) -> Scores:
@@ -338,11 +338,3 @@ def _spread(scores: Floats) -> Floats:
         return scores
     low, high = float(scores.min()), float(scores.max())
     return (scores - low) / max(high - low, LEAST_SPREAD)
-
-
-def _ranks(scores: Floats) -> list[int]:
-    """From 1; equals share the better rank."""
-    import numpy as np
-
-    ordered = -np.sort(-scores)
-    return [int(rank) + 1 for rank in np.searchsorted(-ordered, -scores, side="left")]

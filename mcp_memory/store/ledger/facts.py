@@ -187,8 +187,8 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
 
 
 def takes_place(kind: str, observed_at: datetime, valid_from: datetime | None) -> datetime:
-    """Since when a fact stands in another's place: since it is true, but a plan since it was told, however far
-    ahead it lies."""
+    """Since when a fact stands in another's place: since it is true, but a plan since it was told, however
+    far ahead it lies."""
     return observed_at if kind in ("plan", "event") else valid_from or observed_at
 
 
@@ -258,6 +258,37 @@ def _next(
             which &= table.at <= until
         found.update((one.old.id, one) for one in _successions(connection, scope, which))
     return found
+
+
+def by_rules(connection: sa.Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Those of these that were drawn by rules."""
+    found: set[str] = set()
+    for some in chunks(ids):
+        query = sa.select(schema.memory.c.id).where(
+            schema.memory.c.id.in_(some), schema.memory.c.origin == "rules"
+        )
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
+
+
+def drawn(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, tuple[Memory, ...]]:
+    """By id of a message, the facts that rest on it and hold."""
+    found: dict[str, list[Memory]] = {}
+    for some in chunks(ids):
+        query = (
+            sa.select(schema.source.c.source_id, *COLUMNS)
+            .join(schema.source, schema.source.c.memory_id == schema.memory.c.id)
+            .where(
+                schema.source.c.source_id.in_(some),
+                schema.memory.c.origin.in_(DRAWN),
+                schema.memory.c.state == "active",
+                visible(scope, by_id=True),
+            )
+            .order_by(schema.memory.c.seq)
+        )
+        for row in connection.execute(query):
+            found.setdefault(row.source_id, []).append(memory_of(row))
+    return {message_id: tuple(rest) for message_id, rest in found.items()}
 
 
 def origins(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
