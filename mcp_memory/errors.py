@@ -37,6 +37,8 @@ import logging
 import traceback
 from pathlib import Path
 
+from mcp_memory.usage import NOTHING_SPENT, Usage
+
 
 class McpMemoryError(Exception):
     """Base of every error this package raises on purpose."""
@@ -244,16 +246,24 @@ class ExtractionFailed(McpMemoryError):
     """Facts could not be drawn now. The words are safe, and the work waits in the ledger.
 
     `retry_after` is the pause in seconds that the provider asked for, None when it did not say; `is_final`
-    says that trying the same again cannot help before something is changed.
+    says that trying the same again cannot help before something is changed. `usage` is what was spent on it
+    all the same.
     """
 
     def __init__(
-        self, provider: str, reason: str, *, retry_after: float | None = None, is_final: bool = False
+        self,
+        provider: str,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        is_final: bool = False,
+        usage: Usage = NOTHING_SPENT,
     ) -> None:
         super().__init__(f"Facts could not be drawn by {provider}: {reason}.")
         self.provider = provider
         self.retry_after = retry_after
         self.is_final = is_final
+        self.usage = usage
 
 
 def named(name: str, sentence: str) -> McpMemoryError:

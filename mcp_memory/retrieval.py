@@ -15,6 +15,7 @@ from mcp_memory.dates import Dates, dates_in
 from mcp_memory.embedded import EmbeddedQuery, nearest_tokens
 from mcp_memory.models import Signal, SignalScore, name_key
 from mcp_memory.store.candidates import NUMBER, QUESTION, TIME, Candidate, Worded
+from mcp_memory.words import FUNCTION_WORDS
 
 # Imported where it is used: whoever only reads a query needs none of it.
 if TYPE_CHECKING:
@@ -28,19 +29,6 @@ CANDIDATES = 100
 from."""
 MAX_NAME_WORDS = 4
 """Longest name looked for in a query: "University of New Mexico"."""
-
-FUNCTION_WORDS = frozenset(
-    """
-    a about after again all also am an and any are as at be because been before being both but by can could
-    did do does doing down during each few for from further had has have having he her here hers herself him
-    himself his how i if in into is it its itself just me more most my myself no nor not now of off on once
-    only or other our ours ourselves out over own same she should so some such than that the their theirs
-    them themselves then there these they this those through to too under until up very was we were what when
-    where which while who whom whose why will with would you your yours yourself yourselves
-    """.split()
-)
-"""English words that carry grammar, not content. Left out of the words that are searched for, unless a query
-has no others ("The Who"): every question has them, so they only add noise (BM25 55 → 61 on LoCoMo)."""
 
 GRAMMAR_WEIGHT = 0.3
 LEAST_SPREAD = 0.25

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from mcp_memory.models import Kind, NewEntity, NewRelation, Role
+from mcp_memory.usage import NOTHING_SPENT, Usage
 
 USER = "The user"
 """Who "I" is, where nobody says a name."""
@@ -92,24 +93,6 @@ class FoundFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What a pass cost. Tokens read from the provider's cache are counted among `input_tokens` too."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.calls + other.calls,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cached_tokens + other.cached_tokens,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Extraction:
     """What was found in one pass. `mentions` are entities by the id of the turn that names them."""
 
@@ -119,7 +102,7 @@ class Extraction:
     """Facts dropped because they share nothing with the turns they cite."""
     invalid: int = 0
     """Facts, verdicts, dates and names dropped because they cannot be: unknown ids, impossible dates."""
-    usage: Usage = Usage()
+    usage: Usage = NOTHING_SPENT
 
 
 class Extractor(Protocol):
