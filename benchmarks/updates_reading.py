@@ -12,33 +12,34 @@ FIRST = 5
 """Hits of an answer that are read."""
 
 Place = Literal["hit", "standing", "against", "replacing", "beside"]
-"""A hit, a memory that holds whatever is asked, what contradicts a hit, what replaced it, a turn beside it."""
+"""A hit, a memory that holds whatever is asked, what contradicts a hit, what replaced it, a turn beside
+it."""
 
 _SAID = r"\[(?P<id>m_\w+)\](?P<by>[^“]*)“(?P<text>.*)”(?P<after>[^”]*)$"
 _HIT = re.compile(rf"(?P<rank>\d+)\. (?:\w+ )?{_SAID}")
 _STANDING = re.compile(rf"- {_SAID}")
 _UNDER = re.compile(rf" +(?:(?P<word>since|but) (?P<day>\d{{4}}-\d\d-\d\d):? )?{_SAID}")
 _UNTIL = re.compile(r"\(true until (\d{4}-\d\d-\d\d)\)")
-_CHANGE = re.compile(r"\W*(?:\d+\. )?(?P<word>began|ended)\b[^“]*?(?P<day>\d{4}-\d\d-\d\d)[^“]*“(?P<text>.*)”")
-_ENTITY = re.compile(r"\[e_\w+\] (?P<name>.+) \([a-z]+(?:, also (?P<aliases>.*?))?\): mentioned")
+_CHANGE = re.compile(
+    r"\W*(?:\d+\. )?(?P<word>began|ended)\b[^“]*?(?P<day>\d{4}-\d\d-\d\d)[^“]*“(?P<text>.*)”"
+)
+_ENTITY = re.compile(r"\[(?P<id>e_\w+)\] (?P<name>.+) \([a-z]+(?:, also (?P<aliases>.*?))?\): mentioned")
 _KIND = re.compile(r"\((?!message)\w+\):")
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A line of an answer with what it says of its truth.
-
-    `until`: the day since which it is no longer true; `replaced_since`: the day since which something else is
-    true in its place, which is shown with it.
-    """
+    """A line of an answer with what it says of its truth: the day since which it is true, the day since which
+    it no longer is, and the day since which something else is, which is shown under it."""
 
     memory_id: str
     text: str
     place: Place
     is_drawn: bool
     """Whether it is a fact, a preference and so on, and not somebody's words."""
+    since: date | None = None
     until: date | None = None
-    replaced_since: date | None = None
+    replaced: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Entity:
+    id: str
     name: str
     aliases: tuple[str, ...]
 
@@ -94,15 +96,19 @@ def changes(answer: str) -> list[Change]:
 def dated(answer: str) -> Iterator[Change]:
     """What an answer's marks say of when something began and ended, as far as it is read."""
     for one in statements(answer):
-        if one.place == "replacing" and one.replaced_since is not None:
-            yield Change(True, one.replaced_since, one.text)
-        elif ended := one.until or one.replaced_since:
+        if one.since:
+            yield Change(True, one.since, one.text)
+        if ended := one.until or one.replaced:
             yield Change(False, ended, one.text)
 
 
 def entities(answer: str) -> list[Entity]:
     return [
-        Entity(found["name"], tuple((found["aliases"] or "").split(", ")) if found["aliases"] else ())
+        Entity(
+            found["id"],
+            found["name"],
+            tuple((found["aliases"] or "").split(", ")) if found["aliases"] else (),
+        )
         for found in map(_ENTITY.match, answer.splitlines())
         if found
     ]
@@ -123,10 +129,14 @@ def _put_under(block: list[Statement], found: re.Match[str]) -> None:
     match found["word"]:
         case "since":
             since = date.fromisoformat(found["day"])
-            block[0] = replace(block[0], replaced_since=block[0].replaced_since or since)
-            # For the replacing statement the same field says since when it is true itself.
-            block.append(replace(_statement(found, "replacing"), replaced_since=since))
+            block[0] = replace(block[0], replaced=block[0].replaced or since)
+            block.append(replace(_statement(found, "replacing"), since=since))
         case "but":
             block.append(_statement(found, "against"))
         case _:
             block.append(_statement(found, "beside"))
+
+
+def is_denied(answer: str) -> bool:
+    """Whether it says that nothing remembered answers the question."""
+    return answer.startswith("Nothing")

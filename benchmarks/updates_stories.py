@@ -164,7 +164,7 @@ def facts(stories: Sequence[Story], file: Path = FILE) -> dict[str, str]:
     questions = sum(len(story.questions) for story in stories)
     return {
         "data": f"{file.name}, sha256 {hashlib.sha256(file.read_bytes()).hexdigest()}",
-        "asked": f"{questions} questions about {len(stories)} stories of {turns} turns in {sessions} sessions",
+        "asked": f"{questions} questions about {len(stories)} stories, {turns} turns in {sessions} sessions",
     }
 
 
