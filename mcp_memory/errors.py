@@ -27,6 +27,7 @@
     │   └── EmbeddingEndpointFailed
     ├── RerankerFailed          the model that looks at hits again
     └── ExtractionFailed        whoever draws facts from words; the words are safe
+        └── TokensSpent
 
 Each class takes data and builds its own sentence: what failed, with which value, what to do next.
 """
@@ -264,6 +265,14 @@ class ExtractionFailed(McpMemoryError):
         self.retry_after = retry_after
         self.is_final = is_final
         self.usage = usage
+
+
+class TokensSpent(ExtractionFailed):
+    """Nothing is wrong: the day's tokens are spent, and `retry_after` says when there are more."""
+
+    def __init__(self, provider: str, limit: int, retry_after: float) -> None:
+        reason = f"today's {limit:,} tokens are spent (llm.daily_token_limit); it goes on tomorrow"
+        super().__init__(provider, reason, retry_after=retry_after)
 
 
 def named(name: str, sentence: str) -> McpMemoryError:

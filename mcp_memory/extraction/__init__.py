@@ -10,9 +10,9 @@ from mcp_memory.extraction.facts import (
     Known,
     Passage,
     Turn,
-    Usage,
     Verdict,
 )
+from mcp_memory.usage import Usage
 
 __all__ = [
     "Extraction",

@@ -108,6 +108,14 @@ def _entity_for(connection: sa.Connection, domain: str, entity: NewEntity, now: 
     return ref
 
 
+def named(connection: sa.Connection, memory: Memory, name: str) -> str | None:
+    """The id of the entity that a memory calls so, None when it calls nothing so."""
+    query = sa.select(schema.alias.c.entity_id).where(
+        schema.alias.c.domain == _domain_of(memory), schema.alias.c.key == name_key(name)
+    )
+    return connection.execute(query).scalar_one_or_none()
+
+
 def _predicate_code(connection: sa.Connection, name: str) -> int:
     text = " ".join(name.split())
     connection.execute(insert(schema.predicate).values(name=text).on_conflict_do_nothing())

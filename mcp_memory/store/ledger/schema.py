@@ -30,7 +30,12 @@ class Time(sa.types.TypeDecorator[datetime]):
         return None if value is None else micros(value)
 
     def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+        return None if value is None else moment(value)
+
+
+def moment(micros: int) -> datetime:
+    """The point in time that `micros` made a number of."""
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def micros(moment: datetime) -> int:
@@ -230,28 +235,30 @@ backup = sa.Table(
 statement = sa.Table(
     "statement",
     _schema,
-    # What a fact is about. Of two facts with one subject and slot only one is true at a time; the slot is a
-    # digest, for its words may be what is to be forgotten.
+    # What a fact is about. Of two facts with one subject and slot only one is true at a time. Slot and value
+    # are digests, for their words may be what is to be forgotten.
     sa.Column("memory_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True),
-    sa.Column(
-        "subject_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False, index=True
-    ),
+    sa.Column("subject_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False),
     sa.Column("slot", sa.Text),
+    sa.Column("value", sa.Text),
     sa.Column("negates", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Until when it was said to be true; the memory's own end may be an earlier one, when another took its
+    # place.
+    sa.Column("until", Time),
+    sa.Index("statement_by_slot", "subject_id", "slot"),
 )
 succession = sa.Table(
     "succession",
     _schema,
-    # A fact that took another one's place, or says otherwise of the same thing.
+    # A fact that took another one's place, or says otherwise of the same thing; `by` says whether a shared
+    # slot or a verdict made it so. `at` is since when the old one is no longer true.
     sa.Column("old_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True),
     sa.Column(
         "new_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True, index=True
     ),
     sa.Column("judgement", sa.Text, nullable=False),
-    # Since when the old one is no longer true, and until when it was said to be before that.
+    sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", Time, nullable=False),
-    sa.Column("previous_until", Time),
-    sa.Column("recorded_at", Time, nullable=False),
 )
 extraction = sa.Table(
     "extraction",
