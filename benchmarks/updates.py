@@ -1,5 +1,5 @@
 """Whether memory knows what is true now, what was true then and what has changed: sixty stories, told and
-asked through stdio, with facts drawn by rules and by an extractor that understands everything."""
+asked through stdio, with facts drawn by rules, by an extractor that understands everything, and by nobody."""
 
 from __future__ import annotations
 
@@ -68,6 +68,14 @@ def _judged(kind: QuestionKind) -> Callable[[Outcome, str | None], list[bool]]:
     ]
 
 
+def _clear(outcome: Outcome, category: str | None) -> list[bool]:
+    return [
+        not one.failed
+        for one in outcome.judged
+        if one.kind == "now" and category in (None, one.story.category)
+    ]
+
+
 def _denied(kind: QuestionKind) -> Callable[[Outcome, str | None], list[bool]]:
     return lambda outcome, category: [
         one.denied for one in outcome.judged if one.kind == kind and category in (None, one.story.category)
@@ -95,6 +103,7 @@ def _unmerged(outcome: Outcome, category: str | None) -> list[bool]:
 MEASURES = (
     Measure("now: right", _judged("now"), {Provider.RULES: "≥ 85", Provider.PERFECT: "≥ 98"}),
     Measure("now: stale as current", _stale, {Provider.RULES: "≤ 5"}),
+    Measure("now: right, nothing stale", _clear),
     Measure("now: called unknown", _denied("now")),
     Measure("then: right", _judged("then")),
     Measure("then: called unknown", _denied("then")),
@@ -109,6 +118,7 @@ def main(
     provider: Annotated[list[Provider], typer.Option(help="Who draws the facts; may be repeated.")] = [  # noqa: B006 - typer reads it once
         Provider.RULES,
         Provider.PERFECT,
+        Provider.OFF,
     ],
     story: Annotated[str, typer.Option(help="Only stories whose id begins so.")] = "",
     failures: Annotated[bool, typer.Option(help="Show each answer that fails, on stderr.")] = False,
