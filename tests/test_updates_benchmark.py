@@ -9,9 +9,13 @@ import pytest
 import updates_judgement as judgement
 import updates_reading as reading
 import updates_stories
-from scripted_model import Reply
+from scripted_model import Reply, ScriptedModel
 from updates_perfect import PerfectModel
 from updates_stories import Fact, Question, Story, has_any
+
+from mcp_memory.config import ExtractionConfig, LlmConfig
+from mcp_memory.extraction import Passage, Turn
+from mcp_memory.extraction.model import ModelExtractor
 
 STORIES = updates_stories.read()
 BY_ID = {story.id: story for story in STORIES}
@@ -217,3 +221,23 @@ def test_the_perfect_model_answers_with_the_facts_of_the_turns_it_is_shown() -> 
     assert (fact["text"], fact["sources"]) == ("The user lives in Porto.", ["m_new"])
     assert fact["verdicts"] == [{"id": "m_old", "verdict": "supersedes"}]
     assert (model.facts, model.unseen_targets) == (1, 0)
+
+
+async def test_every_fact_of_the_stories_is_borne_out_by_its_turns() -> None:
+    model = PerfectModel(STORIES)
+    with ScriptedModel(model) as server:
+        config = LlmConfig.model_validate({"base_url": server.url, "api_key": "scripted"})
+        extractor = ModelExtractor(config, ExtractionConfig(), None, lambda _: False)
+        for story in STORIES:
+            found = await extractor.extract(Passage(_turns(story)))
+            assert (found.unsupported, found.invalid) == (0, 0), story.id
+            assert [one.text for one in found.facts] == [fact.text for fact in story.facts]
+        await extractor.aclose()
+    assert model.facts == sum(len(story.facts) for story in STORIES)
+
+
+def _turns(story: Story) -> tuple[Turn, ...]:
+    return tuple(
+        Turn(f"m_{number}", one.text, one.role, one.speaker, one.at)
+        for number, one in enumerate(story.turns, 1)
+    )
