@@ -3,6 +3,7 @@ repetition."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
@@ -129,3 +130,17 @@ def _value(fact: FoundFact) -> str | None:
 
 def _verdicts(fact: FoundFact) -> tuple[tuple[str, Literal["supersedes", "contradicts"]], ...]:
     return tuple((one.known_id, one.judgement) for one in fact.verdicts if one.judgement != "repeats")
+
+
+def says_the_same(text: str, memory: Memory) -> bool:
+    """Whether a text is a memory in its own words, with or without who said it and when. Letters' case,
+    marks and spaces do not count; every word does."""
+    words = _words(text)
+    return bool(words) and words in (_words(memory.text), _words(memory.said), _words(memory.worded))
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(name_key(text))
+
+
+_WORD = re.compile(r"\w+")

@@ -43,6 +43,11 @@ _PUNCTUATION = ".,;:!?'’\"()"
 _POSSESSIVE = re.compile(r"['’]s?$")
 _FIRST_PERSON = frozenset({"i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"})
 _WHEN = re.compile(r"\b(?:when|what (?:date|day|month|year|time)|which (?:day|month|year)|how long)\b", re.I)
+_PAST = re.compile(
+    r"\b(?:used to|previous(?:ly)?|former(?:ly)?|before|earlier|originally|once|past|no longer|any ?more"
+    r"|history|was|were|did|had|been|ever|first|old)\b",
+    re.I,
+)
 _HOW_MANY = re.compile(r"\bhow (?:many|much|old|long|often|far|tall|big)\b", re.I)
 _QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{2,})[\"“”„«»]")
 # get_user, v1.2, ERR-4032, main.py, a/b: words that are joined or mixed as no plain word is.
@@ -61,6 +66,8 @@ class Query:
     is_first_person: bool
     dates: tuple[Dates, ...] = ()
     asks_when: bool = False
+    asks_past: bool = False
+    """Whether it asks what was, so that what holds no longer may answer."""
     asks_number: bool = False
     phrases: tuple[str, ...] = ()
     """What must stand there exactly to count: quotations and identifiers, in the form of `name_key`."""
@@ -124,6 +131,7 @@ def read_query(text: str, now: datetime | None = None) -> Query:
         is_first_person=not _FIRST_PERSON.isdisjoint(words),
         dates=dates_in(text, now or datetime.now(UTC)),
         asks_when=_WHEN.search(text) is not None,
+        asks_past=_PAST.search(text) is not None,
         asks_number=_HOW_MANY.search(text) is not None,
         phrases=tuple(dict.fromkeys(map(name_key, (*phrases, *_IDENTIFIER.findall(text))))),
         capitals=tuple(dict.fromkeys(_POSSESSIVE.sub("", one) for one in _CAPITAL.findall(text))),

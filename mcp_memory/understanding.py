@@ -72,6 +72,9 @@ class Understanding:
             with anyio.move_on_after(pause):
                 await self._wake.wait()
 
+    async def aclose(self) -> None:
+        await self._extractor.aclose()
+
     async def _until_next(self) -> float:
         due_at = await self._ledger.read(extractions.next_due)
         if due_at is None:

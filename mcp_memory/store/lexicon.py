@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -235,14 +235,15 @@ class Reading:
     def _is_known(self, term: int) -> bool:
         return any(len(one.postings(term)[0]) for one in self._lexicons)
 
-    def best(self, limit: int, allowed: Ints | None = None) -> tuple[Candidate, ...]:
+    def best(self, limit: int, allowed: Collection[int] | None = None) -> tuple[Candidate, ...]:
         """The best by their own words; score is BM25. `allowed`: numbers (seq) of those that may be found;
         None for all."""
+        seqs = None if allowed is None else np.fromiter(allowed, np.int64, len(allowed))
         found: list[Candidate] = []
         for lexicon, scores in zip(self._lexicons, self._scores, strict=True):
             places = np.flatnonzero(scores > 0)
-            if allowed is not None:
-                places = places[np.isin(lexicon.seqs[places], allowed)]
+            if seqs is not None:
+                places = places[np.isin(lexicon.seqs[places], seqs)]
             if len(places) > limit:
                 places = places[np.argpartition(-scores[places], limit - 1)[:limit]]
             found += [lexicon.candidate(int(place), float(scores[place])) for place in places]

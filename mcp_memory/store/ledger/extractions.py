@@ -58,6 +58,13 @@ def find(connection: sa.Connection, work_ids: Sequence[str]) -> tuple[Work, ...]
     return tuple(_work(row) for row in connection.execute(query.order_by(schema.extraction.c.since)))
 
 
+def left_of(connection: sa.Connection, work_ids: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
+    """Whether any of these is not done, and what kept it from that."""
+    table = schema.extraction.c
+    rows = connection.execute(sa.select(table.error).where(table.id.in_(work_ids))).all()
+    return bool(rows), tuple(dict.fromkeys(row.error for row in rows if row.error))
+
+
 def _work(row: sa.Row[tuple[object, ...]]) -> Work:
     return Work(row.id, tuple(row.memory_ids.split()), row.since, row.attempts)
 

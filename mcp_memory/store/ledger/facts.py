@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_memory.models import Memory, Scope, name_key
+from mcp_memory.models import Memory, Scope, Succession, name_key
 from mcp_memory.store.ledger import schema
 from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of, visible
 from mcp_memory.store.ledger.schema import chunks
@@ -33,14 +33,6 @@ class Statement:
     negates: bool = False
     until: datetime | None = None
     """Until when it was said to be true."""
-
-
-class Successor(NamedTuple):
-    """What a memory was followed by, or says otherwise."""
-
-    memory: Memory
-    at: datetime
-    judgement: Literal["supersedes", "contradicts"]
 
 
 def digest(text: str) -> str:
@@ -208,29 +200,26 @@ def _ended_by_verdict(connection: sa.Connection, ids: Sequence[str]) -> dict[str
     return found
 
 
-def successors(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Successor]:
-    """By id of a fact, or of a message that a fact was drawn from: what took that fact's place. Visible ones
-    only, the latest of several."""
-    table = schema.succession.c
-    found: dict[str, Successor] = {}
+def followed(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Succession]:
+    """By id of a fact, or of a message that a fact was drawn from: what took that fact's place, the latest of
+    several."""
+    found: dict[str, Succession] = {}
+    by_fact: dict[str, set[str]] = {}
     for some in chunks(ids):
-        direct = sa.select(table.old_id.label("id"), table.new_id, table.at).where(
-            table.old_id.in_(some), table.judgement == "supersedes"
+        drawn = sa.select(schema.source.c.source_id, schema.source.c.memory_id).where(
+            schema.source.c.source_id.in_(some)
         )
-        through = (
-            sa.select(schema.source.c.source_id.label("id"), table.new_id, table.at)
-            .join(schema.succession, table.old_id == schema.source.c.memory_id)
-            .where(schema.source.c.source_id.in_(some), table.judgement == "supersedes")
-        )
-        pairs = direct.union_all(through).subquery()
-        query = (
-            sa.select(pairs.c.id.label("old"), pairs.c.at.label("at"), *COLUMNS)
-            .join(schema.memory, schema.memory.c.id == pairs.c.new_id)
-            .where(visible(scope, by_id=True))
-            .order_by(pairs.c.at)
-        )
-        for row in connection.execute(query):
-            found[row.old] = Successor(memory_of(row), row.at, "supersedes")
+        for message_id, fact_id in connection.execute(drawn):
+            by_fact.setdefault(fact_id, set()).add(message_id)
+    for memory_id in ids:
+        by_fact.setdefault(memory_id, set()).add(memory_id)
+    for some in chunks(list(by_fact)):
+        which = schema.succession.c.old_id.in_(some) & (schema.succession.c.judgement == "supersedes")
+        for one in _successions(connection, scope, which):
+            for memory_id in by_fact[one.old.id]:
+                # A turn that says both what was and what came instead is not outdated.
+                if memory_id not in by_fact.get(one.new.id, ()):
+                    found[memory_id] = one
     return found
 
 
@@ -271,22 +260,59 @@ def sources_of(connection: sa.Connection, scope: Scope, memory_id: str) -> tuple
     return tuple(memory_of(row) for row in connection.execute(query))
 
 
+def outcome(
+    connection: sa.Connection, scope: Scope, memory_ids: Sequence[str]
+) -> tuple[tuple[Memory, ...], tuple[Succession, ...]]:
+    """Facts that rest on these memories, in the order they were written; and what holds no longer since these
+    or their facts were said."""
+    drawn: list[Memory] = []
+    ended: list[Succession] = []
+    for some in chunks(memory_ids):
+        query = (
+            sa.select(*COLUMNS)
+            .where(
+                schema.memory.c.id.in_(
+                    sa.select(schema.source.c.memory_id).where(schema.source.c.source_id.in_(some))
+                ),
+                schema.memory.c.origin.in_(DRAWN),
+                visible(scope, by_id=True),
+            )
+            .order_by(schema.memory.c.seq)
+        )
+        drawn.extend(memory_of(row) for row in connection.execute(query))
+    for some in chunks([*memory_ids, *(one.id for one in drawn)]):
+        ended.extend(_successions(connection, scope, schema.succession.c.new_id.in_(some)))
+    return tuple(drawn), tuple(one for one in ended if one.judgement == "supersedes")
+
+
+def _successions(
+    connection: sa.Connection, scope: Scope, which: sa.ColumnElement[bool]
+) -> tuple[Succession, ...]:
+    table = schema.succession.c
+    rows = connection.execute(
+        sa.select(table.old_id, table.new_id, table.at, table.judgement).where(which).order_by(table.at)
+    ).all()
+    ids = dict.fromkeys(one for row in rows for one in (row.old_id, row.new_id))
+    known: dict[str, Memory] = {}
+    for some in chunks(list(ids)):
+        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some), visible(scope, by_id=True))
+        known.update((row.id, memory_of(row)) for row in connection.execute(query))
+    return tuple(
+        Succession(old=known[row.old_id], new=known[row.new_id], at=row.at, judgement=row.judgement)
+        for row in rows
+        if row.old_id in known and row.new_id in known
+    )
+
+
 def chain(
     connection: sa.Connection, scope: Scope, memory_id: str
-) -> tuple[tuple[Successor, ...], tuple[Successor, ...]]:
-    """What came before a fact, and what came after it or says otherwise; oldest first."""
+) -> tuple[tuple[Succession, ...], tuple[Succession, ...]]:
+    """What a fact took the place of, and what took its place; contradictions too, oldest first."""
     table = schema.succession.c
-
-    def beside(mine: sa.ColumnElement[str], theirs: sa.ColumnElement[str]) -> tuple[Successor, ...]:
-        query = (
-            sa.select(table.at, table.judgement, *COLUMNS)
-            .join(schema.memory, schema.memory.c.id == theirs)
-            .where(mine == memory_id, visible(scope, by_id=True))
-            .order_by(table.at)
-        )
-        return tuple(Successor(memory_of(row), row.at, row.judgement) for row in connection.execute(query))
-
-    return beside(table.new_id, table.old_id), beside(table.old_id, table.new_id)
+    return (
+        _successions(connection, scope, table.new_id == memory_id),
+        _successions(connection, scope, table.old_id == memory_id),
+    )
 
 
 def contradictions(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:

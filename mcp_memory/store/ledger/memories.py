@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast, get_args
@@ -51,6 +51,8 @@ class Draft:
     statement: Statement | None = None
     verdicts: tuple[tuple[str, Literal["supersedes", "contradicts"]], ...] = ()
     """What it does to facts that are known already, by their ids."""
+    is_worth_reading: bool = True
+    """Whether facts may be drawn from it."""
     fingerprint: str = ""
     """Of a memory that comes from another ledger, with `history`; else it is computed here."""
     history: tuple[HistoryEvent, ...] = ()
@@ -133,15 +135,18 @@ def write(
     written = tuple(_write_draft(connection, draft) for draft in drafts)
     _settle(connection, written)
     if read_together:
-        written = _to_be_read(connection, written, read_together)
+        worth = {draft.memory.id for draft in drafts if draft.is_worth_reading}
+        written = _to_be_read(connection, written, worth, read_together)
     if write_id is not None:
         marks = " ".join(f"{one.id}:{one.status}" for one in written)
         writes.save(connection, write_id, marks, datetime.now(UTC))
     return written
 
 
-def _to_be_read(connection: sa.Connection, written: Sequence[Written], together: int) -> tuple[Written, ...]:
-    new = [one.id for one in written if one.is_new]
+def _to_be_read(
+    connection: sa.Connection, written: Sequence[Written], worth: Container[str], together: int
+) -> tuple[Written, ...]:
+    new = [one.id for one in written if one.is_new and one.id in worth]
     work: dict[str, str] = {}
     for start in range(0, len(new), together):
         some = new[start : start + together]
@@ -430,6 +435,20 @@ def ratings(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
     return found
 
 
+def say_again(
+    connection: sa.Connection,
+    memory_id: str,
+    entities_named: Sequence[NewEntity],
+    relations: Sequence[NewRelation],
+    event: HistoryEvent,
+) -> tuple[EntityRef, ...]:
+    """Note in its history that a memory was said again, and what it mentions beside what is known; answers
+    what it mentions."""
+    _note(connection, Note(memory_id, tuple(entities_named), tuple(relations)))
+    connection.execute(insert(schema.history).values(memory_id=memory_id, **event.model_dump(mode="python")))
+    return entities.mentioned_by(connection, memory_id)
+
+
 def rate(
     connection: sa.Connection, memory_id: str, rating: Rating, source: str | None, now: datetime
 ) -> None:
@@ -526,4 +545,7 @@ def stats(connection: sa.Connection, scope: Scope) -> Stats:
             .where(schema.memory.c.owner.in_(scope.owners), schema.memory.c.forgetting_id.is_not(None))
         ).scalar_one(),
         pending=index_work.pending_count(connection),
+        superseded=connection.execute(
+            sa.select(sa.func.count()).select_from(mine).where(mine.c.state == "superseded")
+        ).scalar_one(),
     )
