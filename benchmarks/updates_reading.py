@@ -15,14 +15,14 @@ Place = Literal["hit", "standing", "against", "replacing", "beside"]
 """A hit, a memory that holds whatever is asked, what contradicts a hit, what replaced it, a turn beside
 it."""
 
+_DAY = r"\d{4}-\d\d-\d\d"
 _SAID = r"\[(?P<id>m_\w+)\](?P<by>[^“]*)“(?P<text>.*)”(?P<after>[^”]*)$"
 _HIT = re.compile(rf"(?P<rank>\d+)\. (?:\w+ )?{_SAID}")
 _STANDING = re.compile(rf"- {_SAID}")
-_UNDER = re.compile(rf" +(?:(?P<word>since|but) (?P<day>\d{{4}}-\d\d-\d\d):? )?{_SAID}")
-_UNTIL = re.compile(r"\(true until (\d{4}-\d\d-\d\d)\)")
-_CHANGE = re.compile(
-    r"\W*(?:\d+\. )?(?P<word>began|ended)\b[^“]*?(?P<day>\d{4}-\d\d-\d\d)[^“]*“(?P<text>.*)”"
-)
+_UNDER = re.compile(rf" +(?:(?P<word>since|but) (?P<day>{_DAY}):? )?{_SAID}")
+_TRUE = re.compile(rf"\(true(?: from (?P<since>{_DAY}))?(?: until (?P<until>{_DAY}))?\)")
+_MEANT = re.compile(rf"\(= ({_DAY}(?:, {_DAY})*)\)")
+_CHANGE = re.compile(rf"- (?P<day>{_DAY}) (?P<word>began|ended): {_SAID}")
 _ENTITY = re.compile(r"\[(?P<id>e_\w+)\] (?P<name>.+) \([a-z]+(?:, also (?P<aliases>.*?))?\): mentioned")
 _KIND = re.compile(r"\((?!message)\w+\):")
 
@@ -30,7 +30,8 @@ _KIND = re.compile(r"\((?!message)\w+\):")
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A line of an answer with what it says of its truth: the day since which it is true, the day since which
-    it no longer is, and the day since which something else is, which is shown under it."""
+    it no longer is, and the day since which something else is, which is shown under it. `meant` are the days
+    that its words tell relatively."""
 
     memory_id: str
     text: str
@@ -40,6 +41,7 @@ class Statement:
     since: date | None = None
     until: date | None = None
     replaced: date | None = None
+    meant: tuple[date, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +98,8 @@ def changes(answer: str) -> list[Change]:
 def dated(answer: str) -> Iterator[Change]:
     """What an answer's marks say of when something began and ended, as far as it is read."""
     for one in statements(answer):
-        if one.since:
-            yield Change(True, one.since, one.text)
+        for began in (*([one.since] if one.since else []), *one.meant):
+            yield Change(True, began, one.text)
         if ended := one.until or one.replaced:
             yield Change(False, ended, one.text)
 
@@ -115,14 +117,21 @@ def entities(answer: str) -> list[Entity]:
 
 
 def _statement(found: re.Match[str], place: Place) -> Statement:
-    until = _UNTIL.search(found["after"])
+    true = _TRUE.search(found["after"])
+    meant = _MEANT.search(found["after"])
     return Statement(
         memory_id=found["id"],
         text=found["text"],
         place=place,
         is_drawn=_KIND.search(found["by"]) is not None,
-        until=date.fromisoformat(until[1]) if until else None,
+        since=_day(true and true["since"]),
+        until=_day(true and true["until"]),
+        meant=tuple(map(date.fromisoformat, meant[1].split(", "))) if meant else (),
     )
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def _put_under(block: list[Statement], found: re.Match[str]) -> None:

@@ -130,6 +130,7 @@ def test_an_old_statement_without_a_mark_is_stale_and_with_one_is_not() -> None:
     assert judged(NOW, LISBON, MOVED).stale
     assert judged(NOW, f"{LISBON} (true until 2024-06-08)", MOVED).stale is False
     assert judged(NOW, LISBON, "   since 2024-06-08: [m_8] user: “We are in Porto.”", MOVED).stale is False
+    assert judged(NOW, f"{LISBON} (true from 2023-01-01 until 2024-06-08)", MOVED).stale is False
     # A time still to come when it is asked ends nothing yet.
     assert judged(NOW, f"{LISBON} (true until 2025-06-08)", MOVED).stale
 
@@ -171,19 +172,21 @@ def test_an_answer_that_calls_it_unknown_is_noted() -> None:
 
 
 def test_a_change_is_right_when_what_began_and_what_ended_are_told() -> None:
-    began = "- began 2024-06-08: [m_x] (fact): “The user lives in Porto.”"
-    ended = "- ended 2024-06-08: [m_y] (fact): “The user lives in Lisbon.”"
+    began = "- 2024-06-08 began: [m_x] (fact): “The user lives in Porto.”"
+    ended = "- 2024-06-08 ended: [m_y] (fact): “The user lives in Lisbon.”"
     assert judgement.change(PORTO, CHANGED, f"{began}\n{ended}").right
     assert not judgement.change(PORTO, CHANGED, began).right
     assert not judgement.change(PORTO, CHANGED, ended).right
 
 
 def test_a_date_is_right_within_the_days_it_can_mean() -> None:
-    line = "- began 2024-06-0{}: [m_x] (fact): “The user lives in Porto.”"
+    line = "- 2024-06-0{} began: [m_x] (fact): “The user lives in Porto.”"
     assert judgement.moment(PORTO, WHEN, "", line.format(8)).right
     assert not judgement.moment(PORTO, WHEN, "", line.format(9)).right
     marked = f"{LISBON}\n   since 2024-06-08: [m_8] user: “We are in Porto.”"
     assert judgement.moment(PORTO, WHEN, marked, "").right
+    assert judgement.moment(PORTO, WHEN, f"{MOVED} (= 2024-06-08)", "").right
+    assert judgement.moment(PORTO, WHEN, f"{MOVED} (true from 2024-06-08)", "").right
 
 
 def test_merges_are_read_from_the_names_of_entities() -> None:
