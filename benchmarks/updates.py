@@ -90,6 +90,14 @@ def _stale(outcome: Outcome, category: str | None) -> list[bool]:
     ]
 
 
+def _stale_first(outcome: Outcome, category: str | None) -> list[bool]:
+    return [
+        one.stale_first
+        for one in outcome.judged
+        if one.stale is not None and category in (None, one.story.category)
+    ]
+
+
 def _merged(outcome: Outcome, category: str | None) -> list[bool]:
     of = (one for one in outcome.merges if category in (None, one.story.category))
     return [not apart for one in of for apart in one.apart]
@@ -103,6 +111,7 @@ def _unmerged(outcome: Outcome, category: str | None) -> list[bool]:
 MEASURES = (
     Measure("now: right", _judged("now"), {Provider.RULES: "≥ 85", Provider.PERFECT: "≥ 98"}),
     Measure("now: stale as current", _stale, {Provider.RULES: "≤ 5"}),
+    Measure("now: stale before right", _stale_first),
     Measure("now: right, nothing stale", _clear),
     Measure("now: called unknown", _denied("now")),
     Measure("then: right", _judged("then")),

@@ -25,7 +25,7 @@ class Judged:
     """One question with its answer.
 
     `stale`: whether what is true no longer was shown as true; None where nothing could be, and for questions
-    about changes and dates. `denied`: whether the answer began by saying that nothing remembered answers the
+    about changes and dates. `stale_first`: whether it stood before what is true. `denied`: whether the answer began by saying that nothing remembered answers the
     question.
     """
 
@@ -34,6 +34,7 @@ class Judged:
     answer: str
     right: bool
     stale: bool | None = None
+    stale_first: bool = False
     denied: bool = False
 
     @property
@@ -65,12 +66,16 @@ def truth(story: Story, question: Question, answer: str, turns: Mapping[str, int
     """
     asked = _Asked(story, question, turns)
     shown = reading.statements(answer)
-    right = any(map(asked.is_answered_by, shown))
-    stale = any(map(asked.is_misled_by, shown))
+    answering = list(map(asked.is_answered_by, shown))
+    misleading = list(map(asked.is_misled_by, shown))
+    right, stale = any(answering), any(misleading)
     denied = reading.is_denied(answer)
     if question.kind == "then":
         return Judged(story, question, answer, right and not stale, denied=denied)
-    return Judged(story, question, answer, right, stale if question.stale else None, denied)
+    if not question.stale:
+        return Judged(story, question, answer, right, denied=denied)
+    stale_first = stale and not any(answering[: misleading.index(True)])
+    return Judged(story, question, answer, right, stale, stale_first, denied)
 
 
 def change(story: Story, question: Question, answer: str) -> Judged:

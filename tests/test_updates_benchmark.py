@@ -135,6 +135,11 @@ def test_an_old_statement_without_a_mark_is_stale_and_with_one_is_not() -> None:
     assert judged(NOW, f"{LISBON} (true until 2025-06-08)", MOVED).stale
 
 
+def test_what_is_stale_is_first_when_nothing_right_stands_before_it() -> None:
+    assert judged(NOW, LISBON, MOVED).stale_first
+    assert not judged(NOW, LISBON.replace("1.", "3."), MOVED).stale_first
+
+
 def test_what_replaced_a_hit_answers_and_what_stands_beside_it_does_not() -> None:
     assert not judged(NOW, LISBON).right
     assert judged(NOW, LISBON, "   since 2024-06-08: [m_8] user: “We are in Porto.”").right
