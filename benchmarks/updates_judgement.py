@@ -25,8 +25,8 @@ class Judged:
     """One question with its answer.
 
     `stale`: whether what is true no longer was shown as true; None where nothing could be, and for questions
-    about changes and dates. `stale_first`: whether it stood before what is true. `denied`: whether the answer began by saying that nothing remembered answers the
-    question.
+    about changes and dates. `stale_first`: whether it stood before what is true. `denied`: whether the answer
+    began by saying that nothing remembered answers the question.
     """
 
     story: Story
