@@ -142,8 +142,8 @@ class Searcher:
 
         async def by_entities() -> None:
             nonlocal mentions
-            known = await self._ledger.read(entities.resolve, where.scope, query.names)
-            if entity_ids := sorted(set(known.values())):
+            known = await self._ledger.read(entities.named, where.scope, query.names)
+            if entity_ids := sorted({one for ids in known.values() for one in ids}):
                 mentions, problem = await self._store.rare_mentions(entity_ids, MENTIONS)
                 if problem is not None:
                     degraded.append(f"entities were looked up in the ledger: {problem}")
