@@ -7,13 +7,18 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from mcp_memory import text
 from mcp_memory.errors import InvalidInput
-from mcp_memory.models import Hit, Memory, Scope, SearchRequest, SearchResult, name_key
+from mcp_memory.models import Change, Hit, Memory, Scope, SearchRequest, SearchResult, name_key
+
+_Shown = TypeVar("_Shown")
 
 HEAD_TOKENS = 45
 """Room for the sentence above the hits."""
+CHANGES_SHARE = 0.6
+"""Of an answer, at most, for what began and ended, when that was asked for."""
 STANDING_SHARE = 0.2
 """Of an answer, at most, for what holds whatever is asked."""
 NEAREST = 10
@@ -30,6 +35,7 @@ def most_hits(limit: int, max_tokens: int) -> int:
 def pack(
     hits: Sequence[Hit],
     standing: Iterable[Memory],
+    changes: Sequence[Change],
     *,
     known: bool,
     total: int,
@@ -44,18 +50,16 @@ def pack(
     `hits` begin at `offset` of `total`; `cursor` says where the next page begins after so many hits.
     """
     room = max_tokens - HEAD_TOKENS - sum(text.tokens(f"Partly answered: {one}") for one in degraded)
-    share = min(room, int(max_tokens * STANDING_SHARE))
-    always: list[Memory] = []
-    for memory in standing:
-        cost = text.tokens(text.standing_line(memory))
-        if cost <= share:
-            always.append(memory)
-            share, room = share - cost, room - cost
-    told = {memory.id for memory in always}
+    told, cost = _that_fit(changes, text.change_line, int(max_tokens * CHANGES_SHARE))
+    room -= cost
+    always, cost = _that_fit(standing, text.standing_line, min(room, int(max_tokens * STANDING_SHARE)))
+    # Later pages leave out what the first one has shown.
+    room -= 0 if offset else cost
+    standing_ids = {memory.id for memory in always}
     chosen: list[Hit] = []
     seen = 0
     for hit in hits if known else hits[:NEAREST]:
-        if hit.memory.id in told:
+        if hit.memory.id in standing_ids:
             seen += 1
             continue
         cost = text.tokens("\n".join(text.hit_lines(len(chosen) + 1, hit)))
@@ -72,10 +76,23 @@ def pack(
         total=total,
         left_out=left_out,
         cursor=cursor(seen) if left_out and known else None,
-        standing=tuple(always),
+        standing=() if offset else tuple(always),
+        changes=tuple(told),
         degraded=tuple(degraded),
     )
     return sized(result)
+
+
+def _that_fit(things: Iterable[_Shown], line: Callable[[_Shown], str], room: int) -> tuple[list[_Shown], int]:
+    """Those whose lines fit, each in turn; and what they cost."""
+    fitting: list[_Shown] = []
+    spent = 0
+    for one in things:
+        cost = text.tokens(line(one))
+        if spent + cost <= room:
+            fitting.append(one)
+            spent += cost
+    return fitting, spent
 
 
 def sized(result: SearchResult) -> SearchResult:

@@ -182,6 +182,7 @@ RECENT = Operation("recent", Recent, tuple[Memory, ...], "The latest said, newes
 SESSION = Operation("session", Session, tuple[Memory, ...], "What was said in one session.")
 SESSIONS = Operation("sessions", Sessions, tuple[SessionSummary, ...], "Sessions, latest first.")
 IDS = Operation("ids", Ids, tuple[str, ...], "Ids by how they begin, for completion.")
+RETRY = Operation("retry", Nothing, int, "Draw facts again from what waits or has failed.")
 STATS = Operation("stats", Scoped, Stats, "How much is remembered in a scope.")
 HEALTH = Operation("health", Nothing, Health, "Places, sizes, and how far the indexes are.")
 COMPARE = Operation("compare", Compare, Comparison, "The stores row by row; or mended.", LONG)
@@ -203,6 +204,7 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     SESSION,
     SESSIONS,
     IDS,
+    RETRY,
     STATS,
     HEALTH,
     COMPARE,

@@ -334,6 +334,20 @@ def stats(context: typer.Context, as_json: AsJson = False) -> None:
     _show(result, as_json, lambda: [shown.stats(result)])
 
 
+class Retried(BaseModel):
+    """What `retry` answers as JSON."""
+
+    writes: int
+
+
+@app.command(epilog="Example: mcp-memory retry")
+def retry(context: typer.Context, as_json: AsJson = False) -> None:
+    """Draw facts again from what could not be read, as after a wrong key was put right."""
+    writes = _with_memory(context, lambda memory, _: memory.retry())
+    said = f"{writes} writes are read again, in the background." if writes else "Nothing waits to be read."
+    _show(Retried(writes=writes), as_json, lambda: [said])
+
+
 @app.command(epilog="Example: mcp-memory rebuild")
 def rebuild(context: typer.Context, as_json: AsJson = False) -> None:
     """Make the indexes anew from the ledger, with the configured embedder."""

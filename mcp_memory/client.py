@@ -163,6 +163,9 @@ class OwnerClient:
     async def stats(self, scope: Scope) -> Stats:
         return await self._call(api.STATS, scope=scope)
 
+    async def retry(self) -> int:
+        return await self._call(api.RETRY)
+
     async def health(self) -> Health:
         return await self._call(api.HEALTH)
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -136,6 +146,9 @@ class SearchConfig(_Section):
     words_mib: Annotated[int, Field(ge=0, le=16_384)] = 96
     """Memory, in MiB, for the words of those who search. Whoever has more to search through is searched by
     the full-text index on disk, which ranks a little worse; 0 uses that alone."""
+    rewrite: bool = False
+    """Ask the model under [llm] for other ways to put the question, and search for them too. It takes the
+    time of one of its answers; with `extraction.provider = "anthropic"`."""
     weights: Weights = Weights()
     reranker: RerankerConfig = RerankerConfig()
 
@@ -159,7 +172,8 @@ class LlmConfig(_Section):
     model: str = "claude-haiku-5-5"
     """The model's name."""
     base_url: str = ""
-    """The server's address, without /v1/messages. Empty: Anthropic's own."""
+    """The server's address, without /v1/messages. Empty: Anthropic's own. A server that is named here gets no
+    other key than `api_key`."""
     api_key: SecretStr | None = None
     """Absent: ANTHROPIC_API_KEY, or what `keyring set mcp-memory anthropic` has stored."""
     timeout: Annotated[float, Field(gt=0, le=600)] = 60.0
@@ -170,6 +184,15 @@ class LlmConfig(_Section):
     """Tokens, in and out, of one day (UTC). 0: no limit."""
     when_spent: Literal["rules", "wait"] = "rules"
     """What becomes of facts when the day's tokens are spent: drawn by rules, or drawn tomorrow."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", value):
+            raise ValueError(
+                "must be an address such as http://127.0.0.1:11434, or empty for Anthropic's own"
+            )
+        return value
 
 
 class GuardConfig(_Section):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from mcp_memory import __version__
+from mcp_memory import __version__, text
 from mcp_memory.config import Config
 from mcp_memory.errors import McpMemoryError
 from mcp_memory.folder import Folder, read_owner
@@ -75,6 +75,8 @@ class Diagnosis(BaseModel):
                     "" if health.pending_since is None else f", the oldest since {iso(health.pending_since)}"
                 )
                 yield f"pending     {health.pending} memories wait to be indexed{since}"
+            if health.extraction is not None:
+                yield f"facts       {text.extraction(health.extraction)}"
             if health.hidden:
                 yield f"hidden      {health.hidden} memories are forgotten and not erased yet"
             yield from (f"set aside   {name}: damaged; delete it when you like" for name in health.set_aside)

@@ -27,6 +27,7 @@
     │   └── EmbeddingEndpointFailed
     ├── RerankerFailed          the model that looks at hits again
     └── ExtractionFailed        whoever draws facts from words; the words are safe
+        └── TokensSpent
 
 Each class takes data and builds its own sentence: what failed, with which value, what to do next.
 """
@@ -36,6 +37,8 @@ from __future__ import annotations
 import logging
 import traceback
 from pathlib import Path
+
+from mcp_memory.usage import NOTHING_SPENT, Usage
 
 
 class McpMemoryError(Exception):
@@ -244,16 +247,32 @@ class ExtractionFailed(McpMemoryError):
     """Facts could not be drawn now. The words are safe, and the work waits in the ledger.
 
     `retry_after` is the pause in seconds that the provider asked for, None when it did not say; `is_final`
-    says that trying the same again cannot help before something is changed.
+    says that trying the same again cannot help before something is changed. `usage` is what was spent on it
+    all the same.
     """
 
     def __init__(
-        self, provider: str, reason: str, *, retry_after: float | None = None, is_final: bool = False
+        self,
+        provider: str,
+        reason: str,
+        *,
+        retry_after: float | None = None,
+        is_final: bool = False,
+        usage: Usage = NOTHING_SPENT,
     ) -> None:
         super().__init__(f"Facts could not be drawn by {provider}: {reason}.")
         self.provider = provider
         self.retry_after = retry_after
         self.is_final = is_final
+        self.usage = usage
+
+
+class TokensSpent(ExtractionFailed):
+    """Nothing is wrong: the day's tokens are spent, and `retry_after` says when there are more."""
+
+    def __init__(self, provider: str, limit: int, retry_after: float) -> None:
+        reason = f"today's {limit:,} tokens are spent (llm.daily_token_limit); it goes on tomorrow"
+        super().__init__(provider, reason, retry_after=retry_after)
 
 
 def named(name: str, sentence: str) -> McpMemoryError:

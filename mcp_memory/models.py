@@ -321,6 +321,7 @@ class AddRequest(_Value):
     sources: tuple[Identifier, ...] = Field(
         default=(), max_length=MAX_NAMED, description="Ids of memories it was drawn from"
     )
+    wait: bool = Field(default=False, description="Until facts are drawn from it")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -354,12 +355,15 @@ class SearchRequest(_Value):
     as_of: MomentUntil | None = Field(default=None, description="Known and true then")
     where: Where | None = Field(default=None, description='Metadata: {"stars": {"gte": 4}}; and, or, not')
     reference_time: Moment | None = Field(default=None, description="Now, for 'last week'")
+    changes: bool = Field(default=False, description="What began and ended since `since`")
     explain: bool = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_range(self.since, self.until, "since", "until")
         _check_range(self.valid_since, self.valid_until, "valid_since", "valid_until")
+        if self.changes and self.since is None:
+            raise ValueError("changes needs since: from when on to look for them")
         if self.as_of is not None and (self.until or self.valid_since or self.valid_until):
             raise ValueError("as_of says until when and what was true; leave out until and valid_…")
         return self
@@ -468,6 +472,24 @@ class Repetition(_Value):
     last: Moment
 
 
+class Succession(_Value):
+    """A fact, and what took its place, or says otherwise of the same thing."""
+
+    old: Memory
+    new: Memory
+    at: Moment
+    """Since when the old one is no longer true."""
+    judgement: Literal["supersedes", "contradicts"] = "supersedes"
+
+
+class Change(_Value):
+    """A fact that became true, or ceased to be."""
+
+    memory: Memory
+    event: Literal["began", "ended"]
+    at: Moment
+
+
 class Hit(_Value):
     """A memory that answers a query. `score` is the weighted sum of its signals: it orders the hits of one
     query, and no more than that."""
@@ -485,6 +507,10 @@ class Hit(_Value):
     repeated: Repetition | None = None
     conflicts: tuple[Memory, ...] = ()
     """What says otherwise of the same thing, said before it."""
+    followed: tuple[Succession, ...] = ()
+    """What took the place of it, or of facts that were drawn from it, what the query is about first."""
+    facts: tuple[Memory, ...] = ()
+    """Facts drawn from it that were found too and are shown as one with it."""
 
 
 AddStatus = Literal["stored", "duplicate", "restored"]
@@ -508,6 +534,14 @@ class AddResult(_Value):
     memories: tuple[Added, ...]
     entities: tuple[EntityRef, ...] = ()
     """What the memories mention."""
+    facts: tuple[Memory, ...] = ()
+    """What was drawn from them, as far as that is done."""
+    ended: tuple[Succession, ...] = ()
+    """What holds no longer, since these say otherwise."""
+    waiting: bool = False
+    """Whether facts are still to be drawn from them."""
+    notes: tuple[str, ...] = ()
+    """What was changed before anything was stored."""
     degraded: tuple[str, ...] = ()
 
 
@@ -524,6 +558,8 @@ class SearchResult(_Value):
     """Asks for the next page."""
     standing: tuple[Memory, ...] = ()
     """Preferences and procedures of the scope, which hold whatever is asked."""
+    changes: tuple[Change, ...] = ()
+    """When asked for: what began and what ended, the latest first."""
     tokens: int = 0
     """Of the answer as text, at four characters each."""
     degraded: tuple[str, ...] = ()
@@ -719,6 +755,16 @@ class MemoryDetail(_Value):
     relations: tuple[Relation, ...]
     neighbours: tuple[Memory, ...]
     """The turns just before and after it in its session, in order of time."""
+    sources: tuple[Memory, ...] = ()
+    """What it was drawn from."""
+    facts: tuple[Memory, ...] = ()
+    """What was drawn from it."""
+    before: tuple[Succession, ...] = ()
+    after: tuple[Succession, ...] = ()
+    """What it took the place of, and what took its place; contradictions too."""
+    extraction: Literal["waiting", "failed"] | None = None
+    """Whether facts are still to be drawn from it."""
+    extraction_error: str | None = None
 
 
 class SessionSummary(_Value):
@@ -726,6 +772,36 @@ class SessionSummary(_Value):
     memories: int
     first: Moment
     last: Moment
+
+
+class UsageOfDay(_Value):
+    """What a provider cost on one day (UTC, ISO 8601), for one purpose."""
+
+    day: str
+    provider: str
+    purpose: str
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int
+    unsupported: int = 0
+    """Facts dropped because the words they cite do not say it."""
+    invalid: int = 0
+    """Facts and names dropped because they cannot be."""
+
+
+class ExtractionHealth(_Value):
+    """How far facts are drawn from what was said."""
+
+    provider: str
+    waiting: int = 0
+    failed: int = 0
+    """Writes whose facts wait for `mcp-memory retry`."""
+    error: str | None = None
+    """Why the latest of them is not done."""
+    usage: tuple[UsageOfDay, ...] = ()
+    """What the latest days cost, the newest first."""
+    daily_token_limit: int = 0
 
 
 class Stats(_Value):
@@ -743,6 +819,10 @@ class Stats(_Value):
     """Forgotten here, and not erased before their days of grace are over."""
     pending: int = 0
     """Memories acknowledged but not yet indexed, in the whole store."""
+    superseded: int = 0
+    """Facts that hold no longer, here."""
+    extraction: ExtractionHealth | None = None
+    """How far facts are drawn and what that cost, in the whole store."""
 
 
 class IndexHealth(_Value):
@@ -809,6 +889,7 @@ class Health(_Value):
     """Since when the oldest of it waits."""
     hidden: int = 0
     """Forgotten, and to be erased when their days of grace are over."""
+    extraction: ExtractionHealth | None = None
     embedder: str
     indexes: tuple[IndexHealth, ...]
     set_aside: tuple[str, ...] = ()

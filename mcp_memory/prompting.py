@@ -14,15 +14,21 @@ FOLDERS = (_PACKAGE / "prompts", _PACKAGE.parent / "prompts")
 
 class PromptFile:
     """One prompt, checked when it is loaded: it uses the variables it declares here, all of them and no
-    other."""
+    other. A file of the same name in `own`, the user's folder, goes before the one that is shipped."""
 
-    def __init__(self, name: str, *variables: str, folders: tuple[Path, ...] = FOLDERS) -> None:
-        path = next((path for folder in folders if (path := folder / f"{name}.md").is_file()), None)
+    def __init__(
+        self, name: str, *variables: str, own: Path | None = None, folders: tuple[Path, ...] = FOLDERS
+    ) -> None:
+        path = _found(f"{name}.md", folders if own is None else (own, *folders))
         if path is None:
             raise ConfigError(
                 str(folders[0] / f"{name}.md"), "", "no such prompt file; reinstall the package"
             )
-        self._template = Template(path.read_text(encoding="utf-8").strip())
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(str(path), "", f"cannot be read: {error}") from error
+        self._template = Template(text.strip())
         if not self._template.is_valid():
             raise ConfigError(
                 str(path), "", "has a `$` that begins no variable; write `$$` for the sign itself"
@@ -36,3 +42,7 @@ class PromptFile:
     def fill(self, **values: str) -> str:
         """The prompt with its variables replaced; values are not read for variables again."""
         return self._template.substitute(values)
+
+
+def _found(name: str, folders: tuple[Path, ...]) -> Path | None:
+    return next((path for folder in folders if (path := folder / name).is_file()), None)

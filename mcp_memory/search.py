@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
-import numpy as np
 
 from mcp_memory import text
-from mcp_memory.answer import make_cursor, most_hits, pack, read_cursor, with_neighbours, words_key
+from mcp_memory.answer import make_cursor, most_hits, pack, read_cursor, with_neighbours
 from mcp_memory.background import side_by_side
+from mcp_memory.choosing import Chosen, choose
 from mcp_memory.conditions import read_condition
 from mcp_memory.confidence import Judgement, judge
 from mcp_memory.config import SearchConfig
@@ -20,19 +20,21 @@ from mcp_memory.embedded import EmbeddedQuery
 from mcp_memory.embedding import Embedder
 from mcp_memory.errors import EmbedderChanged, EmbeddingError, IndexFailed, RerankerFailed
 from mcp_memory.models import (
+    Change,
     Hit,
     Memory,
     Repetition,
     Scope,
     SearchRequest,
     SearchResult,
+    Succession,
     name_key,
 )
 from mcp_memory.reranking import create_reranker
 from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_scores, read_query
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
-from mcp_memory.store.ledger import entities, filters, index_work, memories
+from mcp_memory.store.ledger import entities, facts, filters, index_work, memories
 
 if TYPE_CHECKING:
     from mcp_memory.store.lexicon import Reading
@@ -40,22 +42,19 @@ if TYPE_CHECKING:
 MENTIONS = 200
 """Memories up to which an entity named in a query tells which of them is meant; who is mentioned more often
 does not."""
+FOLLOWED = 2
+"""Successors shown of one hit, which may have said several things."""
+COMPARED = 30
+"""Hits among which contradictions are looked for, though fewer are shown."""
+CHANGES = 200
+NEAR = 50
+"""Changes that are looked at, and the best of the ranked that tell which of them the query is about."""
 STANDING = 50
 """Standing memories among which the best are chosen, the most important first."""
 SURE = 5
 """Hits that fit every answer: a standing memory among them need not be shown as one."""
 STANDING_WEIGHTS = (0.5, 0.3, 0.2)
 """Of importance, of relevance to the query, and of having been rated useful."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """A ranked memory as the ledger has it; `times` and `last` count its restatements, itself among them."""
-
-    memory: Memory
-    ranked: Ranked
-    times: int = 1
-    last: datetime | None = None
 
 
 class Searcher:
@@ -82,20 +81,25 @@ class Searcher:
         judgement = judge(ranked, found)
         limit = request.limit or self._config.limit
         max_tokens = request.max_tokens or self._config.max_tokens
-        enough = offset + most_hits(limit, max_tokens)
+        enough = max(offset + most_hits(limit, max_tokens), COMPARED)
         if self._reranker is not None:
             enough = max(enough, self._config.reranker.depth)
-        chosen, total = await self._choose(scope, ranked, allowed, enough)
+        chosen, total = await choose(self._ledger, query, where, ranked, allowed, enough)
         if self._reranker is not None:
             chosen = await self._reranked(request.query, chosen, degraded)
-        page = chosen[offset : offset + limit]
-        hits = await self._hits(query, request, page, judgement)
-        standing = () if offset or where.is_narrow else await self._standing(scope, ranked, page)
+        followed = await self._followed(where, chosen)
+        chosen = _current_first(chosen, followed)
+        shown, conflicts = await self._joined(chosen)
+        page = shown[offset : offset + limit]
+        hits = await self._hits(scope, query, request, page, conflicts, followed, judgement)
+        standing = () if where.is_narrow else await self._standing(scope, ranked, shown)
+        changes = await self._changes(scope, request, ranked) if request.changes else ()
         result = pack(
             hits,
             standing,
-            known=judgement.known,
-            total=total,
+            changes,
+            known=judgement.known or bool(changes),
+            total=total - (len(chosen) - len(shown)),
             offset=offset,
             max_tokens=max_tokens,
             cursor=lambda shown: make_cursor(scope, request, offset + shown),
@@ -130,8 +134,7 @@ class Searcher:
             nonlocal worded, reading
             reading = await self._store.read_words(where.scope, query.words)
             if reading is not None:
-                numbers = None if allowed is None else np.array(sorted(allowed.values()), np.int64)
-                worded = reading.best(CANDIDATES, numbers)
+                worded = reading.best(CANDIDATES, None if allowed is None else allowed.values())
             else:
                 try:
                     worded = await self._store.full_text(query.words, where, CANDIDATES)
@@ -142,7 +145,7 @@ class Searcher:
 
         async def by_entities() -> None:
             nonlocal mentions
-            known = await self._ledger.read(entities.named, where.scope, query.names)
+            known = await self._ledger.read(entities.resolve, where.scope, query.names)
             if entity_ids := sorted({one for ids in known.values() for one in ids}):
                 mentions, problem = await self._store.rare_mentions(entity_ids, MENTIONS)
                 if problem is not None:
@@ -215,38 +218,11 @@ class Searcher:
         exact = (one.id for one in by_words if any(phrase in name_key(one.said) for phrase in query.phrases))
         return {one.id: one.observed_at for one in rows.values()}, frozenset(exact)
 
-    async def _choose(
-        self, scope: Scope, ranked: Sequence[Ranked], allowed: Mapping[str, int] | None, enough: int
-    ) -> tuple[list[_Chosen], int]:
-        """The best `enough` that the ledger lets this scope see, restatements joined to the best of them; and
-        how many there may be in all."""
-        chosen: dict[str, _Chosen] = {}
-        left_out = 0
-        for start in range(0, len(ranked), enough):
-            some = ranked[start : start + enough]
-            rows = await self._ledger.read(memories.by_id, scope, [one.memory_id for one in some])
-            for one in some:
-                memory = rows.get(one.memory_id)
-                if memory is None or (allowed is not None and memory.id not in allowed):
-                    left_out += 1
-                    continue
-                key = words_key(memory)
-                first = chosen.get(key)
-                if first is None:
-                    chosen[key] = _Chosen(memory, one)
-                    continue
-                left_out += 1
-                last = max(memory.observed_at, first.last or first.memory.observed_at)
-                chosen[key] = replace(first, times=first.times + 1, last=last)
-            if len(chosen) >= enough:
-                break
-        return list(chosen.values()), len(ranked) - left_out
-
     async def aclose(self) -> None:
         if self._reranker is not None:
             await self._reranker.aclose()
 
-    async def _reranked(self, query: str, chosen: list[_Chosen], degraded: list[str]) -> list[_Chosen]:
+    async def _reranked(self, query: str, chosen: list[Chosen], degraded: list[str]) -> list[Chosen]:
         """The first of them in the order a cross-encoder gives them."""
         depth = self._config.reranker.depth
         if self._reranker is None or not chosen:
@@ -259,24 +235,48 @@ class Searcher:
         order = sorted(range(len(scores)), key=lambda place: -scores[place])
         return [*(chosen[place] for place in order), *chosen[depth:]]
 
-    async def _hits(
-        self,
-        query: Query,
-        request: SearchRequest,
-        page: Sequence[_Chosen],
-        judgement: Judgement,
-    ) -> list[Hit]:
-        """What was chosen as hits; of two that contradict each other the later one shows the earlier."""
-        ids = [one.memory.id for one in page]
-        said_again = await self._ledger.read(memories.repetitions, ids)
+    async def _followed(self, where: Filter, chosen: Sequence[Chosen]) -> dict[str, tuple[Succession, ...]]:
+        """By id of what is chosen, what took its place; that of a fact which was found too comes first."""
+        ids = [one.memory.id for one in chosen]
+        followed = await self._ledger.read(facts.followed, where.scope, ids, where.valid_until)
+        ended = {one.memory.id: one.ended for one in chosen}
+
+        def is_beside_the_point(memory_id: str, one: Succession) -> int:
+            found = (memory_id, *ended[memory_id])
+            return found.index(one.old.id) if one.old.id in found else len(found)
+
+        return {
+            memory_id: tuple(sorted(ends, key=lambda one: is_beside_the_point(memory_id, one)))
+            for memory_id, ends in followed.items()
+        }
+
+    async def _joined(self, chosen: Sequence[Chosen]) -> tuple[list[Chosen], dict[str, list[Memory]]]:
+        """What is left when of two that contradict each other the later one shows the earlier; and those, by
+        the id of the later."""
+        ids = [one.memory.id for one in chosen]
         pairs = await self._ledger.read(entities.conflicts, ids)
-        by_id = {one.memory.id: one.memory for one in page}
+        by_id = {one.memory.id: one.memory for one in chosen}
         earlier: dict[str, list[Memory]] = {}
         for one, other in pairs:
             old, new = sorted((by_id[one], by_id[other]), key=lambda memory: (memory.observed_at, memory.id))
             earlier.setdefault(new.id, []).append(old)
+        return _newest_first(chosen, earlier), earlier
+
+    async def _hits(
+        self,
+        scope: Scope,
+        query: Query,
+        request: SearchRequest,
+        page: Sequence[Chosen],
+        conflicts: Mapping[str, Sequence[Memory]],
+        followed: Mapping[str, tuple[Succession, ...]],
+        judgement: Judgement,
+    ) -> list[Hit]:
+        """What was chosen as hits, with what took the place of it."""
+        ids = [one.memory.id for one in page]
+        said_again = await self._ledger.read(memories.repetitions, ids)
         hits: list[Hit] = []
-        for one in _newest_first(page, earlier):
+        for one in page:
             memory = one.memory
             times, last = said_again.get(memory.id, (0, memory.observed_at))
             times, last = times + one.times, max(last, one.last or last)
@@ -285,25 +285,43 @@ class Searcher:
                 Hit(
                     memory=memory,
                     score=round(one.ranked.score, 4),
-                    confidence=judgement.band(memory.id),
+                    confidence=judgement.band(one.ranked.memory_id),
                     shown=whole
                     if request.detail == "full"
                     else text.excerpt(memory.text, query.words.split()),
                     signals=one.ranked.signals if request.explain else (),
                     repeated=Repetition(times=times, last=last) if times > 1 else None,
-                    conflicts=tuple(earlier.get(memory.id, ())),
+                    conflicts=tuple(conflicts.get(memory.id, ())),
+                    followed=followed.get(memory.id, ())[:FOLLOWED],
+                    facts=one.facts,
                 )
             )
         return hits
 
+    async def _changes(
+        self, scope: Scope, request: SearchRequest, ranked: Sequence[Ranked]
+    ) -> tuple[Change, ...]:
+        """What began and what ended, first what the query is about, the latest first."""
+        assert request.since is not None
+        until = request.until or request.reference_time or datetime.now(UTC)
+        found = await self._ledger.read(facts.changes, scope, request.since, until, CHANGES)
+        sources = await self._ledger.read(facts.origins, [memory.id for memory, _, _ in found])
+        near = {one.memory_id for one in ranked[:NEAR]}
+
+        def is_beside_the_point(change: Change) -> bool:
+            return near.isdisjoint((change.memory.id, *sources.get(change.memory.id, ())))
+
+        changes = (Change(memory=memory, event=event, at=at) for memory, event, at in found)
+        return tuple(sorted(changes, key=is_beside_the_point))
+
     async def _standing(
-        self, scope: Scope, ranked: Sequence[Ranked], page: Sequence[_Chosen]
+        self, scope: Scope, ranked: Sequence[Ranked], shown: Sequence[Chosen]
     ) -> tuple[Memory, ...]:
         """Preferences and procedures that are not among the first hits anyway, best first."""
         held = await self._ledger.read(memories.standing, scope, STANDING)
         if not held:
             return ()
-        hits = {one.memory.id for one in page[:SURE]}
+        hits = {one.memory.id for one in shown[:SURE]}
         relevance = {one.memory_id: one.score for one in ranked}
         rated = await self._ledger.read(memories.ratings, [one.id for one in held])
         by_importance, by_relevance, by_rating = STANDING_WEIGHTS
@@ -339,17 +357,32 @@ class Searcher:
         }
 
 
-def _newest_first(page: Sequence[_Chosen], earlier: Mapping[str, Sequence[Memory]]) -> list[_Chosen]:
+def _current_first(chosen: Sequence[Chosen], followed: Mapping[str, Sequence[Succession]]) -> list[Chosen]:
+    """What holds now before what it took the place of, where the query has found the ended fact itself."""
+    shown_as = {memory.id: one for one in chosen for memory in (one.memory, *one.facts)}
+    ordered: dict[str, Chosen] = {}
+    for one in chosen:
+        ends = followed.get(one.memory.id, ())
+        if ends and ends[0].old.id in (one.memory.id, *one.ended):
+            current = shown_as.get(ends[0].new.id)
+            if current is not None:
+                better = max(one.ranked, current.ranked, key=lambda ranked: ranked.score)
+                ordered.setdefault(current.memory.id, replace(current, ranked=better))
+        ordered.setdefault(one.memory.id, one)
+    return list(ordered.values())
+
+
+def _newest_first(page: Sequence[Chosen], earlier: Mapping[str, Sequence[Memory]]) -> list[Chosen]:
     """The page without what is shown below its contradiction, which takes the better place of the two."""
     below = {old.id: new for new, olds in earlier.items() for old in olds}
     by_id = {one.memory.id: one for one in page}
-    places: dict[str, _Chosen] = {}
+    places: dict[str, Chosen] = {}
     for one in page:
         newest = one.memory.id
         # Times order every chain of contradictions, so each ends.
         while newest in below:
             newest = below[newest]
-        places.setdefault(newest, by_id[newest])
+        places.setdefault(newest, replace(by_id[newest], ranked=one.ranked))
     return list(places.values())
 
 

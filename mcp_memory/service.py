@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import anyio
 import anyio.to_thread
 
 from mcp_memory import resolving
+from mcp_memory.background import background
 from mcp_memory.config import Config
 from mcp_memory.embedding import Embedder, MemoryEmbedder, create_embedder
 from mcp_memory.errors import (
@@ -28,9 +29,11 @@ from mcp_memory.errors import (
     SessionNotFound,
     shown,
 )
-from mcp_memory.extraction import find_entities
+from mcp_memory.extraction import RulesExtractor, create_extractor, find_entities
 from mcp_memory.folder import OwnerRecord
+from mcp_memory.guard import admit, is_small_talk, reads_like_instruction
 from mcp_memory.models import (
+    MAX_ANSWER_TOKENS,
     Added,
     AddRequest,
     AddResult,
@@ -44,11 +47,13 @@ from mcp_memory.models import (
     EntityDetail,
     EntityRef,
     EntitySplit,
+    ExtractionHealth,
     ForgetPlan,
     ForgetRequest,
     ForgetResult,
     Health,
     Hidden,
+    HistoryEvent,
     Kind,
     MaybeOne,
     Memory,
@@ -68,16 +73,27 @@ from mcp_memory.models import (
     iso,
     name_key,
 )
+from mcp_memory.reconciling import says_the_same
 from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.search import Searcher, filter_of
 from mcp_memory.store import Draft, Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
-from mcp_memory.store.ledger import entities, forgetting, memories, merging, plans, writes
+from mcp_memory.store.ledger import (
+    entities,
+    extractions,
+    facts,
+    forgetting,
+    memories,
+    merging,
+    plans,
+    writes,
+)
+from mcp_memory.store.ledger.entities import FUNCTIONAL
+from mcp_memory.store.ledger.facts import Statement, digest
 from mcp_memory.store.ledger.memories import Selection
+from mcp_memory.store.ledger.rows import scope_of
 from mcp_memory.store.ledger.schema import new_id
-
-if TYPE_CHECKING:
-    pass
+from mcp_memory.understanding import KNOWN, TOGETHER, Understanding
 
 NEIGHBOURS = 2
 """Turns shown before and after a memory that is looked at whole."""
@@ -85,7 +101,7 @@ ENTITY_MEMORIES = 20
 ENTITY_NEIGHBOURS = 20
 ENTITY_FACTS = 100
 """Memories, entities one step away, and facts, shown of one entity."""
-NEAREST = 20
+SPOKEN_OF = 20
 NEAR_SIMILARITY = 0.25
 """Memories that tell who is meant by a query that is nobody's name, and the least cosine of each."""
 REVIEWED = 2_000
@@ -96,6 +112,15 @@ PLAN_EXAMPLES = 10
 FORGET_SIMILARITY = 0.6
 """Cosine from which a memory counts as being about what is to be forgotten. Strict: the plan can be widened
 by asking again, but what was forgotten cannot be brought back."""
+WAIT_SECONDS = 45.0
+"""A call that waits for facts waits so long at most: a host drops one after about sixty."""
+NEAREST = 5
+"""Memories looked at for one that says the same."""
+RELATED_CHARACTERS = 4_000
+"""Of a passage, by which facts near it are found."""
+FACT_KINDS: tuple[Kind, ...] = ("fact", "preference", "event", "plan", "procedure")
+USAGE_DAYS = 7
+"""Days of which `stats` tells what they cost."""
 PATIENCE = 30.0
 """Seconds a call waits for indexes that are being opened, before it does with what there is."""
 
@@ -109,6 +134,15 @@ class Service:
         self._ledger = store.ledger
         self._embedder = embedder
         self.searcher = Searcher(store, embedder, config.search)
+        self._understanding = self._create_understanding()
+
+    def _create_understanding(self) -> Understanding | None:
+        extractor = create_extractor(self._config, reads_like_instruction)
+        if extractor is None:
+            return None
+        by_rules = self._config.extraction.provider == "rules"
+        rules = extractor if by_rules else RulesExtractor(reads_like_instruction)
+        return Understanding(self._store, extractor, rules, self._config, self._related)
 
     @classmethod
     @asynccontextmanager
@@ -122,10 +156,15 @@ class Service:
             async with Store.open(config, MemoryEmbedder(embedder), record, wait=wait) as store:
                 service = cls(config, store, embedder)
                 try:
-                    yield service
+                    async with background() as tasks:
+                        if service._understanding is not None:
+                            tasks.start_soon(service._understanding.run)
+                        yield service
                 finally:
                     with anyio.CancelScope(shield=True):
                         await service.searcher.aclose()
+                        if service._understanding is not None:
+                            await service._understanding.aclose()
         finally:
             with anyio.CancelScope(shield=True):
                 await embedder.aclose()
@@ -144,21 +183,85 @@ class Service:
         When it answers, every word is on disk; `degraded` says if it is not yet searchable by every signal.
         The same `write_id` again is stored once and answered again.
         """
+        # Looking for secrets takes a millisecond a message.
+        request, notes = await anyio.to_thread.run_sync(admit, request, self._config.guard.secrets)
         now = datetime.now(UTC)
-        drafts = _drafts(scope, request, source, now, self._config.memory.session_ttl_days)
+        drafts = await anyio.to_thread.run_sync(
+            _drafts, scope, request, source, now, self._config.memory.session_ttl_days
+        )
         if request.sources:
             known = await self._ledger.read(memories.by_id, scope, request.sources)
             if missing := [one for one in request.sources if one not in known]:
                 raise InvalidInput(
                     "sources", f"no memory {shown(missing[0])} here; give ids of visible memories"
                 )
-        written, lag = await self._store.write(drafts, write_id=write_id, patience=patience)
+        if request.content is not None and (same := await self._said_already(scope, drafts[0])) is not None:
+            return same.model_copy(update={"notes": notes})
+        together = TOGETHER if self._understanding is not None else 0
+        written, lag = await self._store.write(
+            drafts, write_id=write_id, patience=patience, read_together=together
+        )
+        work_ids = tuple(dict.fromkeys(one.work_id for one in written if one.work_id is not None))
+        if self._understanding is not None and work_ids:
+            if request.wait or self._understanding.is_quick:
+                await self._understanding.read(work_ids, WAIT_SECONDS)
+            else:
+                self._understanding.begin()
         named = {entity.id: entity for one in written for entity in one.entities}
+        ids = [one.id for one in written]
+        facts_drawn, ended = await self._ledger.read(facts.outcome, scope, ids)
+        waiting, problems = await self._ledger.read(extractions.left_of, work_ids)
+        indexed = () if lag is None else (f"stored, and so far found by its words only: {lag}",)
         return AddResult(
             memories=tuple(Added(id=one.id, status=one.status) for one in written),
             entities=tuple(named.values()),
-            degraded=() if lag is None else (f"stored, and so far found by its words only: {lag}",),
+            facts=facts_drawn,
+            ended=ended,
+            waiting=waiting,
+            notes=notes,
+            degraded=(*indexed, *(f"stored, without facts so far: {one}" for one in problems)),
         )
+
+    async def _said_already(self, scope: Scope, draft: Draft) -> AddResult | None:
+        """A statement in the very words of something that is remembered, as when an assistant saves what it
+        has just been told by a search, is not stored beside it."""
+        memory = draft.memory
+        reading = await self._store.read_words(scope, memory.text)
+        if reading is None:
+            return None
+        near = [one.memory_id for one in reading.best(NEAREST)]
+        known = await self._ledger.read(memories.by_id, scope, near)
+        level = scope.owner(memory.level)
+        same = next(
+            (
+                one
+                for one in (known[memory_id] for memory_id in near if memory_id in known)
+                if one.state == "active"
+                and scope_of(one).owner(one.level) == level
+                and says_the_same(memory.text, one)
+            ),
+            None,
+        )
+        if same is None:
+            return None
+        event = HistoryEvent(event="repeated", at=memory.recorded_at, source=memory.source)
+        named = await self._ledger.write(memories.say_again, same.id, draft.entities, draft.relations, event)
+        return AddResult(memories=(Added(id=same.id, status="duplicate"),), entities=named)
+
+    async def _related(self, scope: Scope, words: str) -> tuple[Memory, ...]:
+        """Facts that hold and are near a text, the nearest first."""
+        request = SearchRequest(
+            query=words[:RELATED_CHARACTERS], kinds=FACT_KINDS, limit=KNOWN, max_tokens=MAX_ANSWER_TOKENS
+        )
+        result = await self.searcher.search(request, filter_of(scope, request), None)
+        return tuple(hit.memory for hit in result.hits)
+
+    async def retry(self) -> int:
+        """Draw facts again, at once, from all that waits or has failed; answers how many writes that is."""
+        count = await self._ledger.write(extractions.retry, datetime.now(UTC))
+        if self._understanding is not None:
+            self._understanding.begin()
+        return count
 
     async def search(
         self, scope: Scope, request: SearchRequest, *, patience: float = PATIENCE
@@ -286,9 +389,17 @@ class Service:
         memory = (await ledger.read(memories.by_id, scope, [memory_id])).get(memory_id)
         if memory is None:
             raise MemoryNotFound(memory_id)
+        before, after = await ledger.read(facts.chain, scope, memory_id)
+        waiting = await ledger.read(extractions.status, memory_id)
         return MemoryDetail(
             memory=memory,
             history=await ledger.read(memories.history_of, memory_id),
+            sources=await ledger.read(facts.sources_of, scope, memory_id),
+            facts=await ledger.read(facts.drawn_from, scope, memory_id),
+            before=before,
+            after=after,
+            extraction=None if waiting is None else waiting[0],
+            extraction_error=None if waiting is None else waiting[1],
             entities=await ledger.read(entities.mentioned_by, memory_id),
             relations=await ledger.read(entities.relations, scope, memory_id=memory_id),
             neighbours=await ledger.read(memories.around, scope, memory, NEIGHBOURS),
@@ -333,12 +444,25 @@ class Service:
 
     async def stats(self, scope: Scope) -> Stats:
         """How much is remembered in a scope."""
-        return await self._ledger.read(memories.stats, scope)
+        counted = await self._ledger.read(memories.stats, scope)
+        return counted.model_copy(update={"extraction": await self._extraction_health()})
+
+    async def _extraction_health(self) -> ExtractionHealth:
+        waiting, failed, error = await self._ledger.read(extractions.counts)
+        return ExtractionHealth(
+            provider=self._config.extraction.provider,
+            waiting=waiting,
+            failed=failed,
+            error=error,
+            usage=await self._ledger.read(extractions.usage, USAGE_DAYS),
+            daily_token_limit=self._config.llm.daily_token_limit,
+        )
 
     async def health(self) -> Health:
         """Where things are and how far the indexes are; for whoever owns the data folder, like all below."""
         await self._store.opened(PATIENCE)
-        return await self._store.health()
+        health = await self._store.health()
+        return health.model_copy(update={"extraction": await self._extraction_health()})
 
     async def compare(self, *, repair: bool = False) -> Comparison:
         """The three stores row by row; with `repair`, made to agree."""
@@ -411,7 +535,7 @@ class Service:
         where = Filter(scope=scope, now=datetime.now(UTC))
         try:
             embedded = await self._embedder.embed_query(query)
-            meant = await self._store.dense(embedded.vector, where, NEAREST)
+            meant = await self._store.dense(embedded.vector, where, SPOKEN_OF)
         except (EmbeddingError, IndexFailed, EmbedderChanged) as error:
             return EntitiesResult(entities=(), total=0, degraded=(f"without similarity in meaning: {error}",))
         scores = {one.memory_id: one.score for one in meant if one.score >= NEAR_SIMILARITY}
@@ -540,11 +664,14 @@ def _drafts(
     scope.owner(request.level)  # a level without its id is refused before anything is made
 
     def memory(text: str, default_kind: Kind, said_at: datetime | None, **said_by: str | None) -> Memory:
+        suspicious = reads_like_instruction(text)
+        kind = request.kind or default_kind
         return Memory.model_validate(
             {
                 "id": new_id("m"),
                 "text": text,
-                "kind": request.kind or default_kind,
+                # A text that gives orders must not come back as a rule to follow.
+                "kind": "fact" if suspicious and kind == "procedure" else kind,
                 "level": request.level,
                 **scope.model_dump(),
                 **said_by,
@@ -556,6 +683,8 @@ def _drafts(
                 "expires_at": now + timedelta(days=session_ttl_days) if request.level == "session" else None,
                 "importance": request.importance,
                 "metadata": request.metadata,
+                "origin": "given" if request.content is not None else "said",
+                "suspicious": suspicious,
             }
         )
 
@@ -569,9 +698,27 @@ def _drafts(
         ]
     named = _named_by_caller([one for one, _ in said], request.entities, request.relations)
     return [
-        Draft(one, entities, relations, _told_apart_by(one, said_at), sources=request.sources)
+        Draft(
+            one,
+            entities,
+            relations,
+            _told_apart_by(one, said_at),
+            sources=request.sources,
+            statement=_given_statement(relations, one) if request.content is not None else None,
+            is_worth_reading=not is_small_talk(one.text),
+        )
         for (one, said_at), (entities, relations) in zip(said, named, strict=True)
     ]
+
+
+def _given_statement(relations: Sequence[NewRelation], memory: Memory) -> Statement | None:
+    """What the caller's own words say, when it names one relation of which there is one at a time."""
+    single = [one for one in relations if name_key(one.predicate) in FUNCTIONAL]
+    if len(single) != 1:
+        return None
+    relation = single[0]
+    slot, value = digest(relation.predicate), digest(relation.object)
+    return Statement(relation.subject, slot, value, until=memory.valid_until)
 
 
 def _told_apart_by(memory: Memory, said_at: datetime | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mcp_memory.models import EntityType, Memory, NewEntity, NewRelation, Scope, name_key
-from mcp_memory.store.ledger import entities, forgetting, memories, merging, schema
+from mcp_memory.store.ledger import entities, facts, forgetting, memories, merging, schema
+from mcp_memory.store.ledger.facts import Statement
 from mcp_memory.store.ledger.memories import Draft
 
 SCOPE = Scope(user_id="u")
@@ -59,27 +60,38 @@ def write(connection: sa.Connection, number: int, said: Said) -> str:
         kind="fact",
         level="user",
         user_id="u",
-        observed_at=NOW,
+        observed_at=NOW + timedelta(days=number),
         recorded_at=NOW,
     )
-    (written,) = memories.write(connection, [Draft(memory, said.entities, said.relations)])
-    if said.subject is not None and written.entities:
-        subject = written.entities[said.subject % len(written.entities)]
-        connection.execute(
-            sa.insert(schema.statement).values(memory_id=memory.id, subject_id=subject.id, slot="s")
-        )
+    memories.write(connection, [Draft(memory, said.entities, said.relations)])
+    if said.subject is not None:
+        subject = said.entities[said.subject % len(said.entities)].name
+        named = entities.named(connection, memory, subject)
+        assert named is not None
+        facts.state(connection, memory.id, *named, Statement(subject, "slot", f"value {number}"))
+        facts.settle(connection, facts.concerned(connection, [memory.id]))
     return memory.id
 
 
-TABLES = (schema.entity, schema.alias, schema.spelling, schema.mention, schema.relation, schema.statement)
+TABLES = (
+    schema.entity,
+    schema.alias,
+    schema.spelling,
+    schema.mention,
+    schema.relation,
+    schema.statement,
+    schema.succession,
+)
 
 
 def everything(connection: sa.Connection) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row about entities."""
-    return {
+    """Every row about entities, and what holds of them."""
+    rows = {
         table.name: sorted((tuple(row) for row in connection.execute(sa.select(table))), key=repr)
         for table in TABLES
     }
+    held = sa.select(schema.memory.c.id, schema.memory.c.state, schema.memory.c.valid_until)
+    return {**rows, "memory": [tuple(row) for row in connection.execute(held.order_by(schema.memory.c.id))]}
 
 
 def check(connection: sa.Connection) -> None:
@@ -103,7 +115,7 @@ def check(connection: sa.Connection) -> None:
         assert relation.subject_id == roots[relation.subject_home]
         assert relation.object_id == roots[relation.object_home]
     for statement in connection.execute(sa.select(schema.statement)):
-        assert statement.subject_id == roots[statement.home_id or statement.subject_id]
+        assert statement.subject_id == roots[statement.home_id]
         assert (statement.memory_id, statement.subject_id) in mentions
 
 

@@ -53,8 +53,18 @@ def test_imports_run_one_way() -> None:
 def test_the_server_starts_without_importing_the_stores() -> None:
     """A host waits for the first answer; LanceDB alone takes more than a second to import."""
     heavy = ("lancedb", "pyarrow", "kuzu", "onnxruntime", "tokenizers", "sqlalchemy", "numpy", "anthropic")
-    code = f"import sys, mcp_memory.cli, mcp_memory.server; print([m for m in {heavy} if m in sys.modules])"
+    assert _imported("mcp_memory.cli, mcp_memory.server", heavy) == []
+
+
+def test_the_stores_are_tuned_before_numpy_makes_its_threads() -> None:
+    """Its threads would take the cores from every search: the variable that forbids them is read once."""
+    assert _imported("mcp_memory.owner, mcp_memory.service", ("numpy",)) == []
+
+
+def _imported(modules: str, heavy: tuple[str, ...]) -> list[str]:
+    """Those of `heavy` that importing `modules` brings along."""
+    code = f"import sys, {modules}; print(*(one for one in {heavy} if one in sys.modules))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
-    assert done.stdout.strip() == "[]"
+    return done.stdout.split()

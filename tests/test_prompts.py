@@ -15,6 +15,22 @@ def test_a_prompt_is_filled_and_values_are_not_read_again(tmp_path: Path) -> Non
     assert PromptFile("x", "topic", folders=(tmp_path,)).fill(topic="$tea") == "About $tea, for $5."
 
 
+def test_a_file_of_ones_own_goes_before_the_shipped_one(tmp_path: Path) -> None:
+    own, shipped = tmp_path / "own", tmp_path / "shipped"
+    for folder in (own, shipped):
+        folder.mkdir()
+        (folder / "x.md").write_text(folder.name, encoding="utf-8")
+    (shipped / "y.md").write_text("shipped", encoding="utf-8")
+    assert PromptFile("x", own=own, folders=(shipped,)).fill() == "own"
+    assert PromptFile("y", own=own, folders=(shipped,)).fill() == "shipped"
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        PromptFile("x", folders=(tmp_path,))
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

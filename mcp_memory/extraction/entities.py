@@ -205,9 +205,9 @@ def _blanked(text: str, spans: list[_Span]) -> str:
     return "".join((*parts, text[position:]))
 
 
-_UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĮİŁŃŇŌŐŒŘŚŠŞŤŪŮŰŹŻŽ"
-_CAPITALISED = rf"[{_UPPER}](?:[^\W_]|['’](?=[^\W\d_]{{2}})|-(?=[^\W_])){{0,40}}"
-_INITIALS = rf"(?!I\.\s)(?:[{_UPPER}]\.[ \t]?){{1,3}}"
+UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĘĚĞĢĪĮİŁŃŇŌŐŒŘŚŠŞŤŪŮŰŹŻŽ"
+_CAPITALISED = rf"[{UPPER}](?:[^\W_]|['’](?=[^\W\d_]{{2}})|-(?=[^\W_])){{0,40}}"
+_INITIALS = rf"(?!I\.\s)(?:[{UPPER}]\.[ \t]?){{1,3}}"
 _TITLES = "Dr|Mr|Mrs|Ms|Prof|Professor|Sir|Herr|Frau|Aunt|Auntie|Uncle"
 # What follows a number that is not part of a name: "I met Ann 2 years ago", "at 5:30".
 _MEASURE = (
@@ -284,7 +284,7 @@ _MOVING_CUE = re.compile(
     r"\s(?:\w+\s){0,2}(?:in|to|from|near|at|around)\s(?:the\s)?$"
 )
 _PROJECT_CUE = re.compile(r"\b[Pp]roject\s$")
-_COUNTRY_CUE = re.compile(rf"\b(?:in|to|from|near|at)\s[{_UPPER}][\w ]{{1,30}},\s$")
+_COUNTRY_CUE = re.compile(rf"\b(?:in|to|from|near|at)\s[{UPPER}][\w ]{{1,30}},\s$")
 # One speaks to people and hears from them, but travels to places and comes from them.
 _EXCHANGE_CUE = re.compile(
     r"\b(?:talk(?:s|ed|ing)?|sp(?:eak|eaks|oke|oken|eaking)|listen(?:s|ed|ing)?|sa(?:y|id)|wr(?:ite|ote|itten|iting)|"

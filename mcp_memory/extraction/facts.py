@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol
 
 from mcp_memory import resolving
 from mcp_memory.models import Kind, NewEntity, NewRelation, Role
+from mcp_memory.usage import NOTHING_SPENT, Usage
 
 USER: Final = resolving.USER
 """Who "I" is, where nobody says a name."""
@@ -93,24 +94,6 @@ class FoundFact:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
-    """What a pass cost. Tokens read from the provider's cache are counted among `input_tokens` too."""
-
-    calls: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.calls + other.calls,
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.cached_tokens + other.cached_tokens,
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Extraction:
     """What was found in one pass. `mentions` are entities by the id of the turn that names them."""
 
@@ -120,7 +103,7 @@ class Extraction:
     """Facts dropped because they share nothing with the turns they cite."""
     invalid: int = 0
     """Facts, verdicts, dates and names dropped because they cannot be: unknown ids, impossible dates."""
-    usage: Usage = Usage()
+    usage: Usage = NOTHING_SPENT
 
 
 class Extractor(Protocol):

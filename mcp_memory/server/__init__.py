@@ -121,14 +121,14 @@ class _MemoryServer:
         self._config = config
         self._tools = {tool.name: tool for tool in TOOLS}
         self._definitions = [tool.definition for tool in TOOLS]
-        self._prompts = Prompts()
+        self._prompts = Prompts(config.prompts_dir)
         self._connections: set[_Connection] = set()
         self._bus = InMemorySubscriptionBus()
         self.server: Server[_Connection] = Server(
             "mcp-memory",
             title="Memory",
             version=__version__,
-            instructions=PromptFile("instructions").fill(),
+            instructions=PromptFile("instructions", own=config.prompts_dir).fill(),
             lifespan=self._lifespan,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from mcp_types import GetPromptResult, Prompt, PromptArgument, PromptMessage, TextContent
 
@@ -49,12 +50,13 @@ _PROMPTS = (
 
 
 class Prompts:
-    """The prompts, with their files read and checked."""
+    """The prompts, with their files read and checked; files in `own`, the user's folder, go before those that
+    are shipped."""
 
-    def __init__(self) -> None:
+    def __init__(self, own: Path | None = None) -> None:
         self._prompts = {prompt.name: prompt for prompt in _PROMPTS}
         self._files = {
-            prompt.name: PromptFile(prompt.name, *(argument.name for argument in prompt.arguments))
+            prompt.name: PromptFile(prompt.name, *(argument.name for argument in prompt.arguments), own=own)
             for prompt in _PROMPTS
         }
 

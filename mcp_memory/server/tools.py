@@ -91,6 +91,9 @@ class ShownMemory(_Shown):
     text: str
     kind: Kind
     date: str
+    valid_from: str | None = None
+    valid_until: str | None = None
+    suspicious: bool | None = None
     speaker: str | None = None
     session_id: str | None = None
 
@@ -103,6 +106,9 @@ class ShownHit(ShownMemory):
     times_said: int | None = None
     last_said: str | None = None
     conflicts: list[ShownMemory] | None = None
+    followed_by: list[ShownMemory] | None = None
+    followed_since: str | None = None
+    facts: list[ShownMemory] | None = None
 
 
 class AddAnswer(_Shown):
@@ -110,13 +116,23 @@ class AddAnswer(_Shown):
     stored: int
     duplicates: int
     entities: list[str]
+    facts: list[ShownMemory] | None = None
+    ended: list[str] | None = None
+    waiting: bool | None = None
+    notes: list[str] | None = None
     degraded: list[str] | None = None
+
+
+class ShownChange(ShownMemory):
+    event: Literal["began", "ended"]
+    at: str
 
 
 class SearchAnswer(_Shown):
     known: bool
     hits: list[ShownHit]
     standing: list[ShownMemory] | None = None
+    changes: list[ShownChange] | None = None
     total: int
     left_out: int
     cursor: str | None = None
@@ -169,9 +185,16 @@ class RateAnswer(_Shown):
 
 class MemoryAnswer(ShownMemory):
     level: str
+    state: str
+    origin: str
     metadata: dict[str, Any] | None = None
     entities: list[str]
     neighbours: list[ShownMemory]
+    sources: list[ShownMemory] | None = None
+    facts: list[ShownMemory] | None = None
+    followed: list[str] | None = None
+    followed_by: list[str] | None = None
+    extraction: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +286,16 @@ async def _add(call: Call, arguments: AddMemory) -> Answer:
         stored=stored,
         duplicates=len(result.memories) - stored,
         entities=[entity.name for entity in result.entities],
+        facts=[_shown(one) for one in result.facts] or None,
+        ended=[one.old.id for one in result.ended] or None,
+        waiting=result.waiting or None,
+        notes=list(result.notes) or None,
         degraded=list(result.degraded) or None,
     )
     changed = (
         *(memory_uri(one.id) for one in result.memories),
+        *(memory_uri(one.id) for one in result.facts),
+        *(memory_uri(one.old.id) for one in result.ended),
         *(entity_uri(entity.id) for entity in result.entities),
         *([session_uri(scope.session_id)] if scope.session_id else []),
     )
@@ -280,6 +309,11 @@ async def _search(call: Call, arguments: SearchMemory) -> Answer:
         known=result.known,
         hits=[_shown_hit(hit) for hit in result.hits],
         standing=[_shown(one) for one in result.standing] or None,
+        changes=[
+            ShownChange(**_shown(one.memory).model_dump(), event=one.event, at=iso(one.at))
+            for one in result.changes
+        ]
+        or None,
         total=result.total,
         left_out=result.left_out,
         cursor=result.cursor,
@@ -352,9 +386,16 @@ async def _get(call: Call, arguments: GetMemory) -> Answer:
     content = MemoryAnswer(
         **_shown(whole.memory, limit=None).model_dump(),
         level=whole.memory.level,
+        state=whole.memory.state,
+        origin=whole.memory.origin,
         metadata=whole.memory.metadata or None,
         entities=[one.name for one in whole.entities],
         neighbours=[_shown(one) for one in whole.neighbours],
+        sources=[_shown(one) for one in whole.sources] or None,
+        facts=[_shown(one) for one in whole.facts] or None,
+        followed=[one.old.id for one in whole.before] or None,
+        followed_by=[one.new.id for one in whole.after] or None,
+        extraction=whole.extraction,
     )
     return Answer(text.detail(whole), content)
 
@@ -374,6 +415,9 @@ def _shown(memory: Memory, limit: int | None = text.SHOWN) -> ShownMemory:
         text=memory.text if limit is None or len(memory.text) <= limit else memory.text[:limit] + "…",
         kind=memory.kind,
         date=iso(memory.observed_at),
+        valid_from=None if memory.valid_from is None else iso(memory.valid_from),
+        valid_until=None if memory.valid_until is None else iso(memory.valid_until),
+        suspicious=memory.suspicious or None,
         speaker=memory.speaker or memory.role,
         session_id=memory.session_id,
     )
@@ -391,6 +435,9 @@ def _shown_hit(hit: Hit) -> ShownHit:
         times_said=None if repeated is None else repeated.times,
         last_said=None if repeated is None else iso(repeated.last),
         conflicts=[_shown(one) for one in hit.conflicts] or None,
+        followed_by=[_shown(one.new) for one in hit.followed] or None,
+        followed_since=iso(hit.followed[0].at) if hit.followed else None,
+        facts=[_shown(one) for one in hit.facts] or None,
     )
 
 

@@ -48,12 +48,13 @@ from mcp_memory.store.candidates import Candidate, Filter
 from mcp_memory.store.ledger import Ledger, backups, entities, forgetting, index_work, memories, merging
 from mcp_memory.store.ledger.forgetting import Due, Hiding, Looked
 from mcp_memory.store.ledger.index_work import Pending
-from mcp_memory.store.ledger.memories import Draft, Written
+from mcp_memory.store.ledger.memories import Draft, Understood, Written
 from mcp_memory.store.ledger.merging import Regrouped
 
 # lancedb and kuzu take two seconds to import: the ledger serves meanwhile, so they are imported late.
 if TYPE_CHECKING:
     import numpy as np
+    import sqlalchemy as sa
     from numpy.typing import NDArray
 
     from mcp_memory.store.graph import Graph
@@ -185,18 +186,58 @@ class Store:
         return False
 
     async def write(
-        self, drafts: Sequence[Draft], *, write_id: str | None = None, patience: float
+        self,
+        drafts: Sequence[Draft],
+        *,
+        write_id: str | None = None,
+        patience: float,
+        read_together: int = 0,
     ) -> tuple[tuple[Written, ...], McpMemoryError | None]:
-        """Store all drafts or none, then index them.
+        """Store all drafts or none, then index them. Facts are to be drawn from what is new, `read_together`
+        memories at a time; 0 for none.
 
         When this returns they are on disk in the ledger. The error, if any, is why the indexes lag: they are
         caught up in the background. A repeated `write_id` is answered again. Raises StoreError if the ledger
         refused; then nothing was stored.
         """
+        return await self._written(
+            drafts,
+            partial(memories.write, drafts=drafts, write_id=write_id, read_together=read_together),
+            patience,
+        )
+
+    async def understand(
+        self, work_id: str, understood: Understood, *, patience: float
+    ) -> tuple[tuple[Written, ...], McpMemoryError | None]:
+        """Store what was drawn from the words of some work, once, and index it; else as `write`."""
+        work = partial(memories.understand, work_id=work_id, understood=understood)
+        written, lag = await self._written(understood.drafts, work, patience)
+        if understood.notes and lag is None:
+            lag = await self._index_again([note.memory_id for note in understood.notes])
+        return written, lag
+
+    async def _index_again(self, ids: Sequence[str]) -> McpMemoryError | None:
+        """Bring the indexes up to date with what is noted of these, as far as anything changed."""
+        pending = await self.ledger.read(index_work.pending_ids)
+        changed = await self.ledger.read(index_work.to_index, [one for one in ids if one in pending])
+        try:
+            if changed:
+                await self._apply(changed, await self._embed.embed_memories(changed), are_new=False)
+        except McpMemoryError as error:
+            self._wake.set()
+            return error
+        return None
+
+    async def _written(
+        self,
+        drafts: Sequence[Draft],
+        work: Callable[[sa.Connection], tuple[Written, ...]],
+        patience: float,
+    ) -> tuple[tuple[Written, ...], McpMemoryError | None]:
         ids = {draft.memory.id for draft in drafts}
         self._in_flight |= ids
         try:
-            written = await self.ledger.write(memories.write, drafts, write_id)
+            written = await self.ledger.write(work)
             new_ids = ids.intersection(one.id for one in written if one.is_new)
             lag = None
             if new_ids:

@@ -9,13 +9,11 @@ away when something is forgotten.
 from __future__ import annotations
 
 import re
-import unicodedata
 import zlib
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -25,6 +23,7 @@ from mcp_memory.models import Scope
 from mcp_memory.store.candidates import NUMBER, QUESTION, TIME, Candidate, Worded
 from mcp_memory.store.ledger import Ledger, words
 from mcp_memory.store.ledger.words import Said
+from mcp_memory.words import stemmer, stems, words_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,9 +39,6 @@ SEGMENTS = 8
 REACH = 1
 """Turns before and after that are read with a turn."""
 
-# Chinese, Japanese and Korean are written without spaces: each of their characters counts as a word.
-_WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W_぀-ヿ㐀-鿿가-힯]+")
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DIGIT = re.compile(r"\d")
 _TIME = re.compile(
     r"\b(?:today|tonight|tomorrow|yesterday|ago|last|next|week(?:end)?s?|months?|years?|morning|evening"
@@ -50,27 +46,6 @@ _TIME = re.compile(
     r"|october|november|december|(?:19|20)\d\d)\b",
     re.IGNORECASE,
 )
-
-
-def stems(text: str) -> list[str]:
-    """The words of a text, folded, and their English stems: "running" is "run". Identifiers fall into their
-    parts."""
-    # A stemmer is not safe between threads, and costs next to nothing to make.
-    return cast("list[str]", _stemmer().stemWords(_WORD.findall(_folded(text))))
-
-
-def _stemmer() -> Any:
-    return import_module("Stemmer").Stemmer("english", 0)
-
-
-def _folded(text: str) -> str:
-    parted = _HUMP.sub(" ", text)
-    if not parted.isascii():
-        decomposed = unicodedata.normalize("NFKD", parted)
-        # Accents fall; marks that change a Japanese letter stay.
-        parted = "".join(one for one in decomposed if not "̀" <= one <= "ͯ")
-        parted = unicodedata.normalize("NFC", parted)
-    return parted.lower()
 
 
 def _term(stem: str) -> int:
@@ -138,7 +113,7 @@ class Lexicon:
 
     def extend(self, rows: Iterable[Said]) -> None:
         """Add what was written since `last_seq`, in order of `seq`."""
-        stemmer, memo = _stemmer(), dict[str, int]()
+        stem, memo = stemmer().stemWord, dict[str, int]()
         terms: list[Ints] = []
         documents: list[Ints] = []
         counts: list[Floats] = []
@@ -148,10 +123,10 @@ class Lexicon:
         seqs: list[int] = []
         for row in rows:
             place = len(self.ids)
-            found = _WORD.findall(_folded(row.words))
+            found = words_of(row.words)
             for word in found:
                 if word not in memo:
-                    memo[word] = _term(stemmer.stemWord(word))
+                    memo[word] = _term(stem(word))
             different, often = np.unique(
                 np.fromiter((memo[word] for word in found), np.int64, len(found)), return_counts=True
             )
@@ -260,14 +235,15 @@ class Reading:
     def _is_known(self, term: int) -> bool:
         return any(len(one.postings(term)[0]) for one in self._lexicons)
 
-    def best(self, limit: int, allowed: Ints | None = None) -> tuple[Candidate, ...]:
+    def best(self, limit: int, allowed: Collection[int] | None = None) -> tuple[Candidate, ...]:
         """The best by their own words; score is BM25. `allowed`: numbers (seq) of those that may be found;
         None for all."""
+        seqs = None if allowed is None else np.fromiter(allowed, np.int64, len(allowed))
         found: list[Candidate] = []
         for lexicon, scores in zip(self._lexicons, self._scores, strict=True):
             places = np.flatnonzero(scores > 0)
-            if allowed is not None:
-                places = places[np.isin(lexicon.seqs[places], allowed)]
+            if seqs is not None:
+                places = places[np.isin(lexicon.seqs[places], seqs)]
             if len(places) > limit:
                 places = places[np.argpartition(-scores[places], limit - 1)[:limit]]
             found += [lexicon.candidate(int(place), float(scores[place])) for place in places]

@@ -23,7 +23,7 @@ from mcp_memory.models import (
     name_key,
 )
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import COLUMNS, memory_of, scope_of, unindexed, visible
+from mcp_memory.store.ledger.rows import COLUMNS, among, memory_of, scope_of, unindexed, visible
 from mcp_memory.store.ledger.schema import chunks, new_id
 
 UNKNOWN: EntityType = "concept"
@@ -221,6 +221,31 @@ def _is_taken(connection: sa.Connection, domain: str, name: str, entity: _Named)
     )
 
 
+def named(connection: sa.Connection, memory: Memory, name: str) -> tuple[str, str] | None:
+    """Whose name it is that a memory uses, and whom that one counts as; None when it calls nothing so."""
+    if resolving.is_user(name, UNKNOWN):
+        name = resolving.USER
+    query = (
+        sa.select(schema.alias.c.home_id, schema.alias.c.entity_id)
+        .join(
+            schema.spelling,
+            (schema.spelling.c.domain == schema.alias.c.domain)
+            & (schema.spelling.c.key == schema.alias.c.key)
+            & (schema.spelling.c.home_id == schema.alias.c.home_id),
+        )
+        .where(
+            schema.spelling.c.memory_id == memory.id,
+            schema.alias.c.domain == _domain_of(memory),
+            schema.alias.c.key == name_key(name),
+        )
+        # Where it speaks of Apple and of an apple, what is spelled the same.
+        .order_by(schema.spelling.c.name != name, schema.alias.c.home_id)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else (row.home_id, row.entity_id)
+
+
 def _predicate_code(connection: sa.Connection, name: str) -> int:
     text = " ".join(name.split())
     connection.execute(insert(schema.predicate).values(name=text).on_conflict_do_nothing())
@@ -327,7 +352,7 @@ def _aliases(connection: sa.Connection, scope: Scope, names: Mapping[str, str]) 
 def find(connection: sa.Connection, scope: Scope, name: str) -> tuple[Entity, ...]:
     """Visible entities of this id, name or alias: those spelled just so first, then the most mentioned."""
     key = name_key(resolving.USER if resolving.is_user(name, UNKNOWN) else name)
-    known = named(connection, scope, list(dict.fromkeys((name, key))))
+    known = resolve(connection, scope, [name, key])
     ids = known.get(name) or known.get(key, ())
     found, _ = page(connection, scope, ids=ids, limit=len(ids) or 1)
     return tuple(sorted(found, key=lambda one: name not in (one.id, one.name, *one.aliases)))
@@ -351,37 +376,25 @@ def domains(scope: Scope) -> tuple[str, ...]:
     return tuple(owner for owner in scope.owners if not owner.startswith("session:"))
 
 
-def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dict[str, str]:
-    """Entity ids by `name_key` of a name or alias, or by the id itself, for those known in `scope`; the most
-    mentioned where several are called so."""
-    known = named(connection, scope, keys)
-    several = {one for ids in known.values() if len(ids) > 1 for one in ids}
-    counted = (
-        sa.select(schema.mention.c.entity_id, sa.func.count())
-        .where(schema.mention.c.entity_id.in_(several))
-        .group_by(schema.mention.c.entity_id)
-    )
-    often = {row[0]: row[1] for row in connection.execute(counted)} if several else {}
-    return {key: max(ids, key=lambda one: often.get(one, 0)) for key, ids in known.items()}
-
-
-def named(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """All ids of entities by `name_key` of a name or alias, or by the id itself, for those known in `scope`.
     One that was merged is answered with whom it counts as."""
+    values = {"domains": domains(scope), "keys": keys}
     found: dict[str, dict[str, None]] = {}
-    for some in chunks(keys):
-        by_name = sa.select(schema.alias.c.key, schema.alias.c.entity_id).where(
-            schema.alias.c.domain.in_(domains(scope)), schema.alias.c.key.in_(some)
-        )
-        by_id = (
-            sa.select(schema.entity.c.id, sa.func.coalesce(schema.alias.c.entity_id, schema.entity.c.id))
-            .outerjoin(schema.alias, schema.alias.c.home_id == schema.entity.c.id)
-            .where(unindexed(schema.entity.c.domain).in_(domains(scope)), schema.entity.c.id.in_(some))
-        )
-        for query in (by_name, by_id):
-            for key, entity_id in connection.execute(query):
-                found.setdefault(key, {})[entity_id] = None
+    for query in (_BY_NAME, _BY_ID):
+        for key, entity_id in connection.execute(query, values):
+            found.setdefault(key, {})[entity_id] = None
     return {key: tuple(ids) for key, ids in found.items()}
+
+
+_BY_NAME = sa.select(schema.alias.c.key, schema.alias.c.entity_id).where(
+    among(schema.alias.c.domain, "domains"), among(schema.alias.c.key, "keys")
+)
+_BY_ID = (
+    sa.select(schema.entity.c.id, sa.func.coalesce(schema.alias.c.entity_id, schema.entity.c.id))
+    .outerjoin(schema.alias, schema.alias.c.home_id == schema.entity.c.id)
+    .where(among(unindexed(schema.entity.c.domain), "domains"), among(schema.entity.c.id, "keys"))
+)
 
 
 def mentions_of(connection: sa.Connection, scope: Scope, entity_id: str, limit: int) -> tuple[Memory, ...]:
@@ -423,6 +436,11 @@ FUNCTIONAL = frozenset(
 
 def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """Pairs of these memories that say otherwise of the same thing for the same time."""
+    found = connection.execute(_CONFLICTS, {"ids": ids})
+    return tuple(dict.fromkeys((a, b) for a, b, name in found if name_key(name) in FUNCTIONAL))
+
+
+def _conflicts() -> sa.Select[Any, Any, Any]:
     one, other = schema.relation.alias(), schema.relation.alias()
     overlap = sa.and_(
         sa.or_(
@@ -432,7 +450,7 @@ def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str,
             other.c.valid_until.is_(None), one.c.valid_from.is_(None), other.c.valid_until > one.c.valid_from
         ),
     )
-    query = (
+    return (
         sa.select(one.c.memory_id, other.c.memory_id, schema.predicate.c.name)
         .join(
             other,
@@ -442,10 +460,11 @@ def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str,
             & (one.c.memory_id < other.c.memory_id),
         )
         .join(schema.predicate, schema.predicate.c.code == one.c.predicate)
-        .where(one.c.memory_id.in_(ids), other.c.memory_id.in_(ids), overlap)
+        .where(among(one.c.memory_id, "ids"), among(other.c.memory_id, "ids"), overlap)
     )
-    found = ((a, b) for a, b, name in connection.execute(query) if name_key(name) in FUNCTIONAL)
-    return tuple(dict.fromkeys(found))
+
+
+_CONFLICTS = _conflicts()
 
 
 def relations(
@@ -482,7 +501,7 @@ def relations(
     now = datetime.now(UTC)
     found: dict[tuple[str, str, int, str], Relation] = {}
     for row in connection.execute(query):
-        until = row.valid_until or row.said_until
+        until = min((one for one in (row.valid_until, row.said_until) if one), default=None)
         found.setdefault(
             (row.memory_id, row.subject_id, row.predicate, row.object_id),
             Relation(

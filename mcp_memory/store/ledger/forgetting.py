@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory import residue
 from mcp_memory.models import Hidden, Kept, Receipt, Scope
-from mcp_memory.store.ledger import entities, index_work, schema, writes
+from mcp_memory.store.ledger import entities, extractions, facts, index_work, schema, writes
 from mcp_memory.store.ledger.rows import visible
 from mcp_memory.store.ledger.schema import chunks, new_id
 
@@ -99,6 +99,10 @@ def hide(
     while drawn := _drawn_from_nothing_else(connection, forgetting_id):
         _mark(connection, drawn, forgetting_id)
         derived.extend(drawn)
+    gone = [*asked, *derived]
+    # What was ended by nothing but the forgotten holds again.
+    facts.settle(connection, facts.concerned(connection, gone))
+    extractions.drop(connection, gone)
     if write_id is not None:
         writes.save(connection, write_id, forgetting_id, now)
     left = _entities_left(connection, forgetting_id)
@@ -441,6 +445,7 @@ def undo(connection: sa.Connection, scope: Scope, forgetting_id: str, now: datet
             insert(schema.history),
             [{"memory_id": one, "event": "restored", "at": now, "source": None} for one in some],
         )
+    facts.settle(connection, facts.concerned(connection, ids))
     if ids and not _members(connection, forgetting_id):
         connection.execute(sa.delete(schema.forgetting).where(schema.forgetting.c.id == forgetting_id))
     return ids

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -23,14 +23,23 @@ from mcp_memory.models import (
     Scope,
     SessionSummary,
     Stats,
+    iso,
 )
-from mcp_memory.store.ledger import entities, index_work, schema, writes
-from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of, visible
-from mcp_memory.store.ledger.schema import chunks
+from mcp_memory.store.ledger import entities, extractions, facts, index_work, schema, writes
+from mcp_memory.store.ledger.facts import Statement
+from mcp_memory.store.ledger.rows import (
+    COLUMNS,
+    NOW,
+    VISIBLE,
+    alive,
+    among,
+    memory_of,
+    owner_of,
+    seen_by,
+    visible,
+)
 
 RATINGS: tuple[Rating, ...] = get_args(Rating)
-STANDING_KINDS: tuple[Kind, ...] = ("preference", "procedure")
-"""What holds whatever is asked: it shares no word with most of what it matters for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +55,45 @@ class Draft:
     one."""
     sources: tuple[str, ...] = ()
     """Ids of the memories it was drawn from."""
+    statement: Statement | None = None
+    verdicts: tuple[tuple[str, Literal["supersedes", "contradicts"]], ...] = ()
+    """What it does to facts that are known already, by their ids."""
+    is_worth_reading: bool = True
+    """Whether facts may be drawn from it."""
     fingerprint: str = ""
     """Of a memory that comes from another ledger, with `history`; else it is computed here."""
     history: tuple[HistoryEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What is understood of a memory that is written already, such as a statement of the caller."""
+
+    memory_id: str
+    entities: tuple[NewEntity, ...] = ()
+    relations: tuple[NewRelation, ...] = ()
+    statement: Statement | None = None
+    verdicts: tuple[tuple[str, Literal["supersedes", "contradicts"]], ...] = ()
+    valid_from: datetime | None = None
+    """Since when it is true, where it does not say so itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A known fact that was said again, and by which messages."""
+
+    memory_id: str
+    sources: tuple[str, ...]
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """All that one pass adds to what is remembered."""
+
+    drafts: tuple[Draft, ...] = ()
+    notes: tuple[Note, ...] = ()
+    repeats: tuple[Repeat, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +103,8 @@ class Written:
     id: str
     status: AddStatus
     entities: tuple[EntityRef, ...]
+    work_id: str | None = None
+    """Of the pass in which facts are to be drawn from it."""
 
     @property
     def is_new(self) -> bool:
@@ -79,19 +126,102 @@ class Selection:
 
 
 def write(
-    connection: sa.Connection, drafts: Sequence[Draft], write_id: str | None = None
+    connection: sa.Connection,
+    drafts: Sequence[Draft],
+    write_id: str | None = None,
+    *,
+    read_together: int = 0,
 ) -> tuple[Written, ...]:
     """Store all drafts, or none. An exact duplicate becomes an event in the history of the one we have.
 
-    A write that was acknowledged before under this `write_id` is not repeated: it is answered again.
+    A write that was acknowledged before under this `write_id` is not repeated: it is answered again. Facts
+    are to be drawn from what is new, `read_together` memories at a time; 0 leaves the words alone.
     """
     if write_id is not None and (outcome := writes.find(connection, write_id)) is not None:
         return _answered_again(connection, outcome)
     written = tuple(_write_draft(connection, draft) for draft in drafts)
+    _settle(connection, written)
+    if read_together:
+        worth = {draft.memory.id for draft in drafts if draft.is_worth_reading}
+        written = _to_be_read(connection, written, worth, read_together)
     if write_id is not None:
         marks = " ".join(f"{one.id}:{one.status}" for one in written)
         writes.save(connection, write_id, marks, datetime.now(UTC))
     return written
+
+
+def _to_be_read(
+    connection: sa.Connection, written: Sequence[Written], worth: Container[str], together: int
+) -> tuple[Written, ...]:
+    new = [one.id for one in written if one.is_new and one.id in worth]
+    work: dict[str, str] = {}
+    for start in range(0, len(new), together):
+        some = new[start : start + together]
+        work.update(dict.fromkeys(some, extractions.enqueue(connection, some, datetime.now(UTC))))
+    return tuple(replace(one, work_id=work.get(one.id)) for one in written)
+
+
+def understand(connection: sa.Connection, work_id: str, understood: Understood) -> tuple[Written, ...]:
+    """Store what was drawn from the words of some work, and take the work off the list, or neither; nothing
+    when it is done already."""
+    if not extractions.done(connection, work_id):
+        return ()
+    written = tuple(_write_draft(connection, draft) for draft in understood.drafts)
+    noted = [one.memory_id for one in understood.notes if _note(connection, one)]
+    for repeat in understood.repeats:
+        noted += [repeat.memory_id] if _repeat(connection, repeat) else []
+    _settle(connection, written)
+    facts.settle(connection, facts.concerned(connection, noted))
+    return written
+
+
+def _repeat(connection: sa.Connection, repeat: Repeat) -> bool:
+    """Note that something was said again; whether it is still there."""
+    row = connection.execute(
+        sa.select(*COLUMNS).where(schema.memory.c.id == repeat.memory_id, alive())
+    ).first()
+    if row is None or not _draw(connection, repeat.memory_id, repeat.sources):
+        return False
+    event = HistoryEvent(event="repeated", at=repeat.said_at)
+    connection.execute(
+        insert(schema.history).values(memory_id=repeat.memory_id, **event.model_dump(mode="python"))
+    )
+    return True
+
+
+def _note(connection: sa.Connection, note: Note) -> bool:
+    """Add to a memory what is understood of it; whether it is still there."""
+    row = connection.execute(sa.select(*COLUMNS).where(schema.memory.c.id == note.memory_id, alive())).first()
+    if row is None:
+        return False
+    memory = memory_of(row)
+    if note.valid_from is not None and memory.valid_from is None:
+        connection.execute(
+            sa.update(schema.memory).where(schema.memory.c.id == memory.id).values(valid_from=note.valid_from)
+        )
+    _, joined = entities.join(connection, memory, note.entities, note.relations)
+    _state(connection, memory, note.statement, note.verdicts)
+    if joined:
+        index_work.enqueue(connection, [memory.id], "index", datetime.now(UTC))
+    return True
+
+
+def _state(
+    connection: sa.Connection,
+    memory: Memory,
+    statement: Statement | None,
+    verdicts: Sequence[tuple[str, Literal["supersedes", "contradicts"]]],
+) -> None:
+    if statement is not None:
+        named = entities.named(connection, memory, statement.subject)
+        if named is not None:
+            facts.state(connection, memory.id, *named, statement)
+    for known_id, judgement in verdicts:
+        facts.judge(connection, memory.id, known_id, judgement, memory.valid_from or memory.observed_at)
+
+
+def _settle(connection: sa.Connection, written: Sequence[Written]) -> None:
+    facts.settle(connection, facts.concerned(connection, [one.id for one in written]))
 
 
 def _answered_again(connection: sa.Connection, outcome: str) -> tuple[Written, ...]:
@@ -106,11 +236,13 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     memory = draft.memory
     owner = owner_of(memory)
     mark = draft.fingerprint or fingerprint(draft)
-    existing = connection.execute(
-        sa.select(schema.memory.c.id, schema.memory.c.expires_at, schema.memory.c.forgetting_id).where(
-            schema.memory.c.owner == owner, schema.memory.c.fingerprint == mark
+    existing = _same(connection, owner, mark)
+    if existing is not None and existing.state == "superseded" and not draft.fingerprint:
+        # What is true again, after something else was, is another fact: the first one stays ended.
+        mark = fingerprint(
+            replace(draft, told_apart_by=f"{draft.told_apart_by}\x1f{iso(memory.observed_at)}")
         )
-    ).first()
+        existing = _same(connection, owner, mark)
     memory_id = memory.id if existing is None else cast(str, existing.id)
     revived = existing is not None and (existing.expires_at, existing.forgetting_id) != (None, None)
     # A short-term memory that is said again before it expires is known, and lives on.
@@ -141,10 +273,17 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     named, joined = entities.join(
         connection, memory.model_copy(update={"id": memory_id}), draft.entities, draft.relations
     )
+    _state(connection, memory.model_copy(update={"id": memory_id}), draft.statement, draft.verdicts)
     if existing is None or joined or drawn or revived:
         index_work.enqueue(connection, [memory_id], "index", memory.recorded_at)
     status: AddStatus = "stored" if existing is None else "restored" if is_back else "duplicate"
     return Written(memory_id, status, named)
+
+
+def _same(connection: sa.Connection, owner: str, mark: str) -> sa.Row[Any, Any, Any, Any] | None:
+    columns = schema.memory.c
+    query = sa.select(columns.id, columns.expires_at, columns.forgetting_id, columns.state)
+    return connection.execute(query.where(columns.owner == owner, columns.fingerprint == mark)).first()
 
 
 def _draw(connection: sa.Connection, memory_id: str, sources: Sequence[str]) -> bool:
@@ -179,11 +318,11 @@ def fingerprint(draft: Draft) -> str:
 
 def by_id(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Memory]:
     """Those of `ids` that are visible in `scope`, by id."""
-    found: dict[str, Memory] = {}
-    for some in chunks(ids):
-        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some), visible(scope, by_id=True))
-        found.update((row.id, memory_of(row)) for row in connection.execute(query))
-    return found
+    rows = connection.execute(_BY_ID, {"ids": ids, **seen_by(scope)})
+    return {memory.id: memory for memory in map(memory_of, rows)}
+
+
+_BY_ID = sa.select(*COLUMNS).where(among(schema.memory.c.id, "ids"), VISIBLE)
 
 
 def recent(
@@ -276,31 +415,45 @@ def history_of(connection: sa.Connection, memory_id: str) -> tuple[HistoryEvent,
 
 def repetitions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:
     """How often each was said again, and when last; without those that were said once."""
-    events = schema.history.c
-    found: dict[str, tuple[int, datetime]] = {}
-    for some in chunks(ids):
-        query = (
-            sa.select(events.memory_id, sa.func.count(), sa.func.max(events.at))
-            .where(events.memory_id.in_(some), events.event == "repeated")
-            .group_by(events.memory_id)
-        )
-        found.update((memory_id, (times, last)) for memory_id, times, last in connection.execute(query))
-    return found
+    found = connection.execute(_REPETITIONS, {"ids": ids})
+    return {memory_id: (times, last) for memory_id, times, last in found}
+
+
+_EVENTS = schema.history.c
+_REPETITIONS = (
+    sa.select(_EVENTS.memory_id, sa.func.count(), sa.func.max(_EVENTS.at))
+    .where(among(_EVENTS.memory_id, "ids"), _EVENTS.event == "repeated")
+    .group_by(_EVENTS.memory_id)
+)
 
 
 def ratings(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
     """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half."""
-    events = schema.history.c
-    found: dict[str, float] = {}
-    for some in chunks(ids):
-        votes = sa.func.sum(sa.case((events.event == "useful", 1), else_=-1))
-        query = (
-            sa.select(events.memory_id, votes, sa.func.count())
-            .where(events.memory_id.in_(some), events.event.in_(RATINGS))
-            .group_by(events.memory_id)
-        )
-        found.update((memory_id, sum_ / (times + 1)) for memory_id, sum_, times in connection.execute(query))
-    return found
+    found = connection.execute(_RATINGS, {"ids": ids})
+    return {memory_id: votes / (times + 1) for memory_id, votes, times in found}
+
+
+_RATINGS = (
+    sa.select(
+        _EVENTS.memory_id, sa.func.sum(sa.case((_EVENTS.event == "useful", 1), else_=-1)), sa.func.count()
+    )
+    .where(among(_EVENTS.memory_id, "ids"), _EVENTS.event.in_(RATINGS))
+    .group_by(_EVENTS.memory_id)
+)
+
+
+def say_again(
+    connection: sa.Connection,
+    memory_id: str,
+    entities_named: Sequence[NewEntity],
+    relations: Sequence[NewRelation],
+    event: HistoryEvent,
+) -> tuple[EntityRef, ...]:
+    """Note in its history that a memory was said again, and what it mentions beside what is known; answers
+    what it mentions."""
+    _note(connection, Note(memory_id, tuple(entities_named), tuple(relations)))
+    connection.execute(insert(schema.history).values(memory_id=memory_id, **event.model_dump(mode="python")))
+    return entities.mentioned_by(connection, memory_id)
 
 
 def rate(
@@ -319,15 +472,23 @@ def rate(
 
 def standing(connection: sa.Connection, scope: Scope, limit: int) -> tuple[Memory, ...]:
     """Preferences and procedures that hold now, the most important first, then the latest."""
-    columns, now = schema.memory.c, datetime.now(UTC)
-    holds = sa.or_(columns.valid_until.is_(None), columns.valid_until > now)
-    query = (
-        sa.select(*COLUMNS)
-        .where(visible(scope), columns.kind.in_(STANDING_KINDS), columns.state == "active", holds)
-        .order_by(columns.importance.desc(), columns.observed_at.desc(), columns.seq.desc())
-        .limit(limit)
+    found = connection.execute(_STANDING, {"limit": limit, **seen_by(scope)})
+    return tuple(memory_of(row) for row in found)
+
+
+_MEMORY = schema.memory.c
+_STANDING = (
+    sa.select(*COLUMNS)
+    .where(
+        among(_MEMORY.owner, "owners"),
+        schema.STANDING,
+        alive(now=NOW),
+        _MEMORY.state == "active",
+        sa.or_(_MEMORY.valid_until.is_(None), _MEMORY.valid_until > NOW),
     )
-    return tuple(memory_of(row) for row in connection.execute(query))
+    .order_by(_MEMORY.importance.desc(), _MEMORY.observed_at.desc(), _MEMORY.seq.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 
 
 def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tuple[str, ...]:
@@ -399,4 +560,7 @@ def stats(connection: sa.Connection, scope: Scope) -> Stats:
             .where(schema.memory.c.owner.in_(scope.owners), schema.memory.c.forgetting_id.is_not(None))
         ).scalar_one(),
         pending=index_work.pending_count(connection),
+        superseded=connection.execute(
+            sa.select(sa.func.count()).select_from(mine).where(mine.c.state == "superseded")
+        ).scalar_one(),
     )

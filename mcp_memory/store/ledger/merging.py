@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import Entity, EntityRef, Scope, name_key
-from mcp_memory.store.ledger import entities, index_work, schema
+from mcp_memory.store.ledger import entities, facts, index_work, schema
 from mcp_memory.store.ledger.rows import visible
 from mcp_memory.store.ledger.schema import chunks
 
@@ -52,11 +52,11 @@ def merge(
         sa.update(schema.alias).where(schema.alias.c.entity_id == gone_id).values(entity_id=kept_id),
         sa.update(schema.relation).where(relation.subject_id == gone_id).values(subject_id=kept_id),
         sa.update(schema.relation).where(relation.object_id == gone_id).values(object_id=kept_id),
-        sa.update(schema.statement)
-        .where(statement.subject_id == gone_id)
-        .values(subject_id=kept_id, home_id=sa.func.coalesce(statement.home_id, gone_id)),
+        sa.update(schema.statement).where(statement.subject_id == gone_id).values(subject_id=kept_id),
     ):
         connection.execute(change)
+    # What is true of one at a time is so of both together.
+    facts.settle(connection, facts.about(connection, [kept_id]))
     to_index = index_work.enqueue_unless_pending(connection, concerned, now)
     return Regrouped(kept, gone, gone.mentions, (gone_id,), to_index)
 
@@ -78,9 +78,9 @@ def split(connection: sa.Connection, scope: Scope, home_id: str, now: datetime) 
         sa.update(schema.relation).where(relation.subject_home.in_(group)).values(subject_id=home_id),
         sa.update(schema.relation).where(relation.object_home.in_(group)).values(object_id=home_id),
         sa.update(schema.statement).where(statement.home_id.in_(group)).values(subject_id=home_id),
-        sa.update(schema.statement).where(statement.home_id == home_id).values(home_id=None),
     ):
         connection.execute(change)
+    facts.settle(connection, facts.about(connection, [root_id, home_id]))
     for some in chunks(concerned):
         _part_mentions(connection, some, root_id, home_id)
     one, two = sorted((parent_id, home_id))
@@ -111,18 +111,6 @@ def _part_mentions(connection: sa.Connection, memory_ids: Sequence[str], root_id
     )
     only_here = schema.mention.c.memory_id.in_(memory_ids) & schema.mention.c.memory_id.not_in(still)
     connection.execute(sa.delete(schema.mention).where(schema.mention.c.entity_id == root_id, only_here))
-    # What was stated of it while it counted as the other.
-    statement = schema.statement.c
-    connection.execute(
-        sa.update(schema.statement)
-        .where(
-            statement.subject_id == root_id,
-            statement.home_id.is_(None),
-            statement.memory_id.in_(memory_ids),
-            statement.memory_id.not_in(still),
-        )
-        .values(subject_id=home_id)
-    )
 
 
 def merged(connection: sa.Connection, scope: Scope, name: str) -> tuple[EntityRef, ...]:
@@ -138,7 +126,7 @@ def merged(connection: sa.Connection, scope: Scope, name: str) -> tuple[EntityRe
     )
     found = set(connection.execute(sa.union(by_name, by_id)).scalars())
     if not found:
-        into = entities.named(connection, scope, list(dict.fromkeys((name, name_key(name)))))
+        into = entities.resolve(connection, scope, [name, name_key(name)])
         ids = {one for several in into.values() for one in several}
         query = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into.in_(ids))
         found = set(connection.execute(query).scalars())

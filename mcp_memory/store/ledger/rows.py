@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,9 +37,10 @@ def visible(
     return owned & alive(hidden=hidden)
 
 
-def alive(*, hidden: bool = False) -> sa.ColumnElement[bool]:
+def alive(*, hidden: bool = False, now: sa.ColumnElement[datetime] | None = None) -> sa.ColumnElement[bool]:
     """True for rows of `memory` that have not expired and, but for `hidden`, are not forgotten."""
-    unexpired = sa.or_(schema.memory.c.expires_at.is_(None), schema.memory.c.expires_at > datetime.now(UTC))
+    at = sa.literal(datetime.now(UTC), schema.Time) if now is None else now
+    unexpired = sa.or_(schema.memory.c.expires_at.is_(None), schema.memory.c.expires_at > at)
     return unexpired if hidden else unexpired & schema.memory.c.forgetting_id.is_(None)
 
 
@@ -45,6 +48,37 @@ def unindexed(column: sa.Column[str]) -> sa.ColumnElement[str]:
     """The column, of which no index is used: `id IN (…) AND owner IN (…)` made SQLite read all rows of the
     owner, as it knows no more of either index (4 ms at 10,000 memories, and more with every memory)."""
     return column.concat("")
+
+
+class _Texts(sa.types.TypeDecorator[Sequence[str]]):
+    """Some texts as one parameter."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: sa.Dialect) -> str:
+        return json.dumps(list(value or ()), ensure_ascii=False)
+
+
+def among(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
+    """Whether the column is one of the texts that are given as `name` when the statement is executed.
+
+    One parameter however many there are: the statement is built and compiled once, which for each of those
+    that a search needs took longer than the reading.
+    """
+    listed = sa.func.json_each(sa.bindparam(name, type_=_Texts)).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
+
+
+NOW = sa.bindparam("now", type_=schema.Time)
+VISIBLE = among(unindexed(schema.memory.c.owner), "owners") & alive(now=NOW)
+"""What `visible` says, for a statement that is built once and names its rows by their ids; it is executed
+with what `seen_by` answers."""
+
+
+def seen_by(scope: Scope) -> dict[str, Any]:
+    """The values of `VISIBLE`: whose rows, and now."""
+    return {"owners": scope.owners, "now": datetime.now(UTC)}
 
 
 def memory_of(row: sa.Row[Any]) -> Memory:

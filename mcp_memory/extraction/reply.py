@@ -1,0 +1,619 @@
+"""What a language model replies about a passage, and how much of it is believed.
+
+A model may invent ids, dates and names, cite what says nothing of the kind, and write its JSON into prose.
+Whatever can be checked against the passage is checked here; what fails is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, cast, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from mcp_memory.dates import Dates, dates_in
+from mcp_memory.extraction.facts import (
+    USER,
+    USER_ALIASES,
+    Extraction,
+    FoundFact,
+    Judgement,
+    Known,
+    Passage,
+    Turn,
+    Verdict,
+)
+from mcp_memory.models import EntityType, Identifier, NewEntity, NewRelation, name_key
+from mcp_memory.usage import NOTHING_SPENT, Usage
+from mcp_memory.words import FUNCTION_WORDS, stemmer, words_of
+
+MAX_FACTS = 40
+"""Facts of one passage; a model that finds more is listing, not choosing."""
+MAX_FACT = 1_000
+"""Characters of one fact; what is longer is a text, not a statement."""
+MAX_ALIASES = 20
+FAR = timedelta(days=366)
+"""How long after it is told of something may begin; farther off only plans lie."""
+_TRIES = 40
+"""Places in a reply where JSON is looked for: hostile text costs time in proportion to its length."""
+
+
+class ReplyUnreadable(ValueError):
+    """A reply that holds no JSON of the asked form. Its sentence is for the model, and quotes nothing."""
+
+
+def _as_list(value: object) -> object:
+    if value is None:
+        return []
+    return [cast("object", value)] if isinstance(value, str | dict) else value
+
+
+def _as_text(value: object) -> object:
+    """Models write "nothing" in many ways."""
+    if isinstance(value, str) and value.strip().casefold() in ("", "null", "none", "n/a", "unknown"):
+        return None
+    return str(value) if isinstance(value, int | float) else value
+
+
+def _as_named(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _as_relation(value: object) -> object:
+    parts = cast("list[object]", value) if isinstance(value, list) else []
+    if len(parts) != 3:
+        return cast("object", value)
+    return {"subject": parts[0], "predicate": parts[1], "object": parts[2]}
+
+
+def _as_flag(value: object) -> object:
+    return False if value is None else value
+
+
+def _as_share(value: object) -> object:
+    try:
+        share = float(cast("float", value))
+    except (TypeError, ValueError):
+        return 0.5
+    # Some count to ten, whatever they are told.
+    return 0.5 if math.isnan(share) else min(max(share / 10 if share > 1 else share, 0.0), 1.0)
+
+
+def _one_of(known: tuple[str, ...], otherwise: str) -> BeforeValidator:
+    def choose(value: object) -> str:
+        chosen = value.strip().casefold() if isinstance(value, str) else ""
+        return chosen if chosen in known else otherwise
+
+    return BeforeValidator(choose)
+
+
+_DrawnKind = Literal["fact", "preference", "event", "plan", "procedure"]
+_Kind = Annotated[_DrawnKind, _one_of(get_args(_DrawnKind), "fact")]
+_EntityType = Annotated[EntityType, _one_of(get_args(EntityType), "concept")]
+_Text = Annotated[str | None, BeforeValidator(_as_text)]
+_Texts = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class _Part(BaseModel):
+    """What is asked of the model. Only what cannot be done without is required: the rest may be left out."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ReplyEntity(_Part):
+    name: str
+    type: _EntityType = "concept"
+    aliases: _Texts = Field(default_factory=list[str])
+
+
+class ReplyRelation(_Part):
+    subject: str
+    predicate: str
+    object: str
+
+
+class ReplyVerdict(_Part):
+    id: str
+    verdict: Judgement
+
+
+_Entities = Annotated[list[Annotated[ReplyEntity, BeforeValidator(_as_named)]], BeforeValidator(_as_list)]
+_Relations = Annotated[
+    list[Annotated[ReplyRelation, BeforeValidator(_as_relation)]], BeforeValidator(_as_list)
+]
+
+
+class ReplyFact(_Part):
+    text: str
+    kind: _Kind = "fact"
+    sources: _Texts
+    subject: _Text = None
+    attribute: _Text = None
+    ends: Annotated[bool, BeforeValidator(_as_flag)] = False
+    importance: Annotated[float, BeforeValidator(_as_share)] = 0.5
+    since: _Text = None
+    until: _Text = None
+    entities: _Entities = Field(default_factory=list[ReplyEntity])
+    relations: _Relations = Field(default_factory=list[ReplyRelation])
+    verdicts: Annotated[list[ReplyVerdict], BeforeValidator(_as_list)] = Field(
+        default_factory=list[ReplyVerdict]
+    )
+
+
+class Reply(_Part):
+    facts: list[ReplyFact]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFacts:
+    """The facts of a reply that have the asked form, how many have not, and why, for the model."""
+
+    facts: tuple[ReplyFact, ...]
+    malformed: int = 0
+    problem: str = ""
+
+
+def reply_schema(reply: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a reply, without what no model needs: titles and defaults."""
+    return cast("dict[str, Any]", _bare(reply.model_json_schema(), inside_properties=False))
+
+
+def _bare(schema: object, *, inside_properties: bool) -> object:
+    if isinstance(schema, list):
+        return [_bare(one, inside_properties=False) for one in cast("list[object]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    # A property may itself be called "title".
+    dropped = () if inside_properties else ("title", "default", "description")
+    return {
+        key: _bare(value, inside_properties=key == "properties" and not inside_properties)
+        for key, value in cast("dict[str, object]", schema).items()
+        if key not in dropped
+    }
+
+
+def read_facts(text: str) -> ReadFacts:
+    """The facts in a reply, wherever in it their JSON stands: alone, fenced, in prose, or as the arguments of
+    a tool call. Raises ReplyUnreadable."""
+    listed = next((facts for value in json_in(text) if (facts := _listed(value)) is not None), None)
+    if listed is None:
+        raise ReplyUnreadable('there is no complete JSON object {"facts": [...]} in it')
+    good: list[ReplyFact] = []
+    problems: list[str] = []
+    # What lies beyond what is kept need not be understood to be counted.
+    for place, value in enumerate(listed[: 2 * MAX_FACTS]):
+        try:
+            good.append(ReplyFact.model_validate(value))
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+            where = ".".join(str(part) for part in ("facts", place, *first["loc"]))
+            problems.append(f"{where}: {first['msg'][:100]}")
+    beyond = max(0, len(listed) - 2 * MAX_FACTS)
+    return ReadFacts(tuple(good), len(problems) + beyond, "; ".join(problems[:5]))
+
+
+def json_in(text: str) -> Iterator[Any]:
+    """What in a text is JSON, outermost first, in order."""
+    decoder = json.JSONDecoder(strict=False)
+    position = 0
+    for _ in range(_TRIES):
+        opening = re.compile(r"[{\[]").search(text, position)
+        if opening is None:
+            return
+        try:
+            value, position = decoder.raw_decode(text, opening.start())
+        except (ValueError, RecursionError):
+            position = opening.end()
+        else:
+            yield value
+
+
+def _listed(value: object) -> list[Any] | None:
+    """The list of facts that a piece of JSON is, or holds as the arguments of a tool call."""
+    if isinstance(value, list):
+        facts = cast("list[Any]", value)
+        # A list inside JSON that is cut must not pass for the whole.
+        return facts if facts and all(isinstance(one, dict) and "text" in one for one in facts) else None
+    if not isinstance(value, dict):
+        return None
+    fields = cast("dict[str, Any]", value)
+    if isinstance(facts := fields.get("facts"), list):
+        return cast("list[Any]", facts)
+    for key in ("arguments", "input", "parameters"):
+        inner = fields.get(key)
+        pieces = json_in(inner) if isinstance(inner, str) else iter([inner])
+        if (
+            isinstance(inner, str | dict)
+            and (found := next((_listed(one) for one in pieces), None)) is not None
+        ):
+            return found
+    return None
+
+
+def understood(
+    facts: Sequence[ReplyFact],
+    passage: Passage,
+    is_suspicious: Callable[[str], bool],
+    *,
+    malformed: int = 0,
+    usage: Usage = NOTHING_SPENT,
+) -> Extraction:
+    """What of a model's facts holds against the passage they were drawn from.
+
+    `is_suspicious` says whether a text reads like an instruction: that never becomes a procedure.
+    `malformed` facts were dropped before.
+    """
+    check = _Check(passage, is_suspicious)
+    kept = [found for fact in facts[:MAX_FACTS] if (found := check.fact(fact)) is not None]
+    distinct = {name_key(fact.text): fact for fact in reversed(kept)}
+    return Extraction(
+        facts=tuple(reversed(distinct.values())),
+        mentions=tuple(check.mentions.values()),
+        unsupported=check.unsupported,
+        invalid=check.invalid + malformed + max(0, len(facts) - MAX_FACTS),
+        usage=usage,
+    )
+
+
+_NAME = TypeAdapter[str](Identifier)
+_USER_KEYS = frozenset(map(name_key, (USER, *USER_ALIASES, "my", "mine", "speaker", "the speaker")))
+_PRONOUNS = frozenset(
+    "he she it they we you him her them us this that someone everyone none assistant".split()
+)
+
+
+class _Check:
+    """Checks facts against one passage, counting what it drops."""
+
+    def __init__(self, passage: Passage, is_suspicious: Callable[[str], bool]) -> None:
+        self._turns = {turn.id: turn for turn in passage.turns}
+        self._known = {known.id: known for known in passage.known}
+        self._is_suspicious = is_suspicious
+        spoken = (*passage.earlier, *passage.turns)
+        said = [one.text for one in (*spoken, *passage.known)]
+        self._all_said = name_key("\n".join((*said, *(turn.speaker or "" for turn in spoken))))
+        self.mentions: dict[tuple[str, str], tuple[str, NewEntity]] = {}
+        self.unsupported = 0
+        self.invalid = 0
+
+    def fact(self, fact: ReplyFact) -> FoundFact | None:
+        """What is left of a fact; None when it cannot be believed at all."""
+        text = " ".join(_printable(fact.text).split())
+        turns = self._cited(fact.sources)
+        if not turns:
+            return None
+        if not text or len(text) > MAX_FACT:
+            self.invalid += 1
+            return None
+        if not _is_supported(text, fact.entities, turns):
+            self.unsupported += 1
+            return None
+        entities = self._entities(fact.entities, text, turns)
+        subject = self._subject(fact.subject, turns)
+        first, last = self._validity(fact, turns)
+        self._mention(entities, turns)
+        return FoundFact(
+            text=text,
+            kind="fact" if fact.kind == "procedure" and self._reads_like_orders(text, turns) else fact.kind,
+            sources=tuple(turn.id for turn in turns),
+            subject=subject,
+            slot=slot_of(fact.attribute),
+            importance=fact.importance,
+            valid_from=first,
+            valid_until=last,
+            entities=entities,
+            # What is no longer so joins nothing.
+            relations=() if fact.ends else self._relations(fact.relations, text, turns, first, last),
+            verdicts=self._verdicts(fact.verdicts, subject, entities),
+            negates=fact.ends,
+        )
+
+    def _cited(self, sources: Iterable[str]) -> list[Turn]:
+        ids = dict.fromkeys(_bare_id(source) for source in sources)
+        if not ids and len(self._turns) == 1:
+            return list(self._turns.values())
+        unknown = sum(one not in self._turns for one in ids)
+        self.invalid += unknown if ids else 1
+        return [self._turns[one] for one in ids if one in self._turns]
+
+    def _reads_like_orders(self, text: str, turns: Sequence[Turn]) -> bool:
+        return self._is_suspicious(text) or any(self._is_suspicious(turn.text) for turn in turns)
+
+    def _name(self, name: str, turns: Sequence[Turn]) -> str | None:
+        """A name as it is kept; "I" is whoever says it. None for what is no name, or too long for one."""
+        said = " ".join(name.split())
+        key = name_key(said)
+        if key in _USER_KEYS:
+            return next((who for turn in turns if (who := turn.first_person)), USER)
+        try:
+            return None if key in _PRONOUNS else _NAME.validate_python(said)
+        except ValidationError:
+            self.invalid += 1
+            return None
+
+    def _subject(self, subject: str | None, turns: Sequence[Turn]) -> str | None:
+        return None if subject is None else self._name(subject, turns)
+
+    def _entities(
+        self, entities: Iterable[ReplyEntity], text: str, turns: Sequence[Turn]
+    ) -> tuple[NewEntity, ...]:
+        found: dict[str, NewEntity] = {}
+        for entity in entities:
+            name = self._name(entity.name, turns)
+            if name is None:
+                continue
+            if not _is_named(name, text, turns):
+                self.invalid += 1
+                continue
+            entity_type: EntityType = "person" if name == USER else entity.type
+            aliases = tuple(self._aliases(entity.aliases, name))[:MAX_ALIASES]
+            found.setdefault(name_key(name), NewEntity(name=name, type=entity_type, aliases=aliases))
+        return tuple(found.values())
+
+    def _aliases(self, aliases: Iterable[str], name: str) -> Iterator[str]:
+        """Other names that were really said: one that a model knows from elsewhere could join two people."""
+        for alias in dict.fromkeys(" ".join(one.split()) for one in aliases):
+            key = name_key(alias)
+            if key in _USER_KEYS or key in _PRONOUNS or key == name_key(name) or not key:
+                continue
+            try:
+                kept = _NAME.validate_python(alias)
+            except ValidationError:
+                self.invalid += 1
+                continue
+            if _stands_in(key, self._all_said):
+                yield kept
+
+    def _relations(
+        self,
+        relations: Iterable[ReplyRelation],
+        text: str,
+        turns: Sequence[Turn],
+        first: datetime | None,
+        last: datetime | None,
+    ) -> tuple[NewRelation, ...]:
+        found: list[NewRelation] = []
+        for relation in relations:
+            subject, target = self._name(relation.subject, turns), self._name(relation.object, turns)
+            if subject is None or target is None:
+                continue
+            try:
+                joined = NewRelation(
+                    subject=subject,
+                    predicate=" ".join(relation.predicate.split()),
+                    object=target,
+                    valid_from=first,
+                    valid_until=last,
+                )
+            except ValidationError:
+                self.invalid += 1
+                continue
+            if all(_is_named(name, text, turns) for name in (subject, target)):
+                found.append(joined)
+            else:
+                self.invalid += 1
+        return tuple(dict.fromkeys(found))
+
+    def _verdicts(
+        self, verdicts: Iterable[ReplyVerdict], subject: str | None, entities: Sequence[NewEntity]
+    ) -> tuple[Verdict, ...]:
+        found: dict[str, Verdict] = {}
+        for verdict in verdicts:
+            known = self._known.get(_bare_id(verdict.id))
+            if known is None or not _is_about(known, subject, entities):
+                self.invalid += 1
+            else:
+                found.setdefault(known.id, Verdict(known.id, verdict.verdict))
+        return tuple(found.values())
+
+    def _validity(self, fact: ReplyFact, turns: Sequence[Turn]) -> tuple[datetime | None, datetime | None]:
+        first, _ = self._time(fact.since, turns)
+        _, last = self._time(fact.until, turns)
+        if first is not None and fact.kind != "plan" and first > turns[-1].observed_at + FAR:
+            self.invalid += 1
+            first = None
+        if first is not None and last is not None and last < first:
+            self.invalid += 1
+            last = None
+        return first, last
+
+    def _time(self, expression: str | None, turns: Sequence[Turn]) -> tuple[datetime | None, datetime | None]:
+        """The time that an expression names, if one of the turns says it."""
+        if expression is None:
+            return None, None
+        for turn in turns:
+            if _stands_in(name_key(expression), name_key(turn.text)):
+                return resolved(expression, turn.observed_at)
+        # A model that reckons instead of quoting is believed where the reckoning is right.
+        for turn in turns:
+            first, last = resolved(expression, turn.observed_at)
+            spans = _spans(turn.text, turn.observed_at)
+            if first is not None and any(begin <= first <= end for begin, end in spans):
+                return first, last
+        self.invalid += 1
+        return None, None
+
+    def _mention(self, entities: Iterable[NewEntity], turns: Iterable[Turn]) -> None:
+        for turn in turns:
+            said = name_key(turn.text)
+            for entity in entities:
+                if any(_stands_in(name_key(name), said) for name in (entity.name, *entity.aliases)):
+                    self.mentions.setdefault((turn.id, name_key(entity.name)), (turn.id, entity))
+
+
+def resolved(expression: str, observed_at: datetime) -> tuple[datetime | None, datetime | None]:
+    """The first and the last moment (UTC) that a time expression means, said at `observed_at`; None, None
+    for one that names no time."""
+    return next(iter(_spans(expression, observed_at)), (None, None))
+
+
+def _spans(text: str, observed_at: datetime) -> list[tuple[datetime, datetime]]:
+    return [span for dates in dates_in(text, observed_at) if (span := _span(dates, observed_at)) is not None]
+
+
+def _span(dates: Dates, observed_at: datetime) -> tuple[datetime, datetime] | None:
+    first, last = dates.first, dates.last
+    if dates.year or dates.month or dates.day:
+        # "In May" is the one that lies nearest.
+        years = [dates.year] if dates.year else [observed_at.year + step for step in (0, -1, 1)]
+        spans = [span for year in years if (span := _calendar_span(year, dates.month, dates.day))]
+        if not spans:
+            return None
+        today = observed_at.date()
+        first, last = min(spans, key=lambda span: max(span[0] - today, today - span[1], timedelta()))
+    if first == date.min or last == date.max:
+        return None
+    return datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC)
+
+
+def _calendar_span(year: int, month: int | None, day: int | None) -> tuple[date, date] | None:
+    try:
+        first = date(year, month or 1, day or 1)
+        if day is not None:
+            return first, first
+        after = date(year + 1, 1, 1) if month in (None, 12) else date(year, month + 1, 1)
+    except ValueError:
+        return None
+    return first, after - timedelta(days=1)
+
+
+_ATTRIBUTES = {
+    alias: slot
+    for slot, aliases in {
+        "lives in": "residence|home|home town|city|lives|lives at|location of residence|address of residence",
+        "works at": "works for|employer|workplace|is employed by|company",
+        "works as": "job|job title|occupation|profession|role at work",
+        "is called": "name|is named|full name",
+        "is married to": "married to|spouse|husband|wife",
+        "has email": "email|e-mail|email address|e-mail address|has e-mail",
+        "has phone": "phone|phone number|telephone|mobile|mobile number",
+        "has birthday": "birthday|birth date|date of birth|was born on",
+        "has version": "version|current version",
+        "has address": "address|postal address",
+        "reports to": "boss|manager",
+        "studies at": "school|university|college",
+    }.items()
+    for alias in (slot, *aliases.split("|"))
+}
+"""Words for what there is one of at a time, by the one that is kept."""
+_MANY = frozenset(
+    """
+    activity activities bought children does dislikes enjoys event events experience feels feeling friend
+    friends goal goals has hates hobbies hobby interest interests is kind knows likes loves mentioned needs
+    opinion owns pet pets plan plans preference preferences prefers relation relationship said skill skills
+    speaks thinks topic trait type visited visits wants went
+    """.split()
+)
+"""What may be true several times over, whatever a model says."""
+_MAX_SLOT_WORDS = 5
+"""A longer attribute is the statement itself."""
+
+
+def slot_of(attribute: str | None) -> str | None:
+    """The slot that a model's attribute names, as `lives in` or `prefers: coffee | tea`; None where several
+    may be true together."""
+    if attribute is None:
+        return None
+    said = name_key(attribute.replace("_", " ")).strip(" .")
+    name, colon, choices = said.partition(":")
+    if colon and name.strip() == "prefers":
+        options = sorted({one.strip() for one in choices.split("|")} - {""})
+        return f"prefers: {' | '.join(options)}"[:200] if len(options) > 1 else None
+    if said in _ATTRIBUTES:
+        return _ATTRIBUTES[said]
+    words = said.split()
+    is_many = said in _MANY or not words or len(words) > _MAX_SLOT_WORDS or words[0] in _MANY - {"has", "is"}
+    return None if is_many or len(said) > 60 else said
+
+
+def _is_about(known: Known, subject: str | None, entities: Iterable[NewEntity]) -> bool:
+    """Whether a known fact has the same subject, by one of its names."""
+    if subject is None:
+        return False
+    key = name_key(subject)
+    keys = {key} | {name_key(alias) for one in entities if name_key(one.name) == key for alias in one.aliases}
+    if known.subject is None:
+        return any(_stands_in(one, name_key(known.text)) for one in keys)
+    known_key = name_key(known.subject)
+    return known_key in keys or (known_key in _USER_KEYS and key in _USER_KEYS)
+
+
+def _is_supported(text: str, entities: Iterable[ReplyEntity], turns: Sequence[Turn]) -> bool:
+    """Whether a fact shares words with the turns it cites, beside the name of who said them, or they name one
+    of its entities."""
+    said = "\n".join(turn.text for turn in turns)
+    speakers = _content(" ".join(turn.first_person or "" for turn in turns))
+    own = _content(text) - speakers
+    if _shared(own, _content(said)) >= 1:
+        return True
+    key = name_key(said)
+    return any(
+        len(name := name_key(one.name)) > 1
+        and name not in _USER_KEYS
+        and not _content(name) <= speakers
+        and _stands_in(name, key)
+        for one in entities
+    )
+
+
+def _is_named(name: str, text: str, turns: Sequence[Turn]) -> bool:
+    """Whether a name is in the fact or in what it rests on, or is who said it."""
+    said = " ".join((text, *(f"{turn.text} {turn.first_person or ''}" for turn in turns)))
+    return (
+        name == USER
+        or _stands_in(name_key(name), name_key(said))
+        or _shared(_content(name), _content(said)) >= 1
+    )
+
+
+_PREFIX = 5
+"""Letters by which words of other languages than English are compared: their endings change."""
+_WITHOUT_SPACES = re.compile(r"[぀-ヿ㐀-鿿가-힯]")
+
+
+def _content(text: str) -> set[str]:
+    """The stems of the words that carry content."""
+    stem = stemmer().stemWord
+    words = {word for word in words_of(text) if word not in FUNCTION_WORDS and word != "user"}
+    return {
+        stem(word) if word.isascii() else word[:_PREFIX] for word in words if len(word) > 1 or _is_sign(word)
+    }
+
+
+def _is_sign(word: str) -> bool:
+    return word.isdecimal() or _WITHOUT_SPACES.fullmatch(word) is not None
+
+
+def _shared(one: set[str], other: set[str]) -> float:
+    """How many words two texts share; a character of a script without spaces is half a word."""
+    return sum(0.5 if _WITHOUT_SPACES.fullmatch(word) else 1.0 for word in one & other)
+
+
+def _stands_in(key: str, text_key: str) -> bool:
+    """Whether a name or phrase is in a text, as whole words; both in the form of `name_key`."""
+    if not key:
+        return False
+    if _WITHOUT_SPACES.search(key):
+        return key in text_key
+    start = text_key.find(key)
+    while start >= 0:
+        end = start + len(key)
+        before, after = text_key[start - 1 : start], text_key[end : end + 1]
+        if not (before.isalnum() and key[0].isalnum()) and not (after.isalnum() and key[-1].isalnum()):
+            return True
+        start = text_key.find(key, start + 1)
+    return False
+
+
+def _bare_id(written: str) -> str:
+    """An id without the brackets and the date that stand around it in the passage."""
+    return next(iter(written.replace("[", " ").replace("]", " ").split()), "")
+
+
+def _printable(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,400 @@
+"""What facts are about, which of them hold, and what took the place of what; each function takes a
+transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from mcp_memory.models import Memory, Scope, Succession, name_key
+from mcp_memory.store.ledger import schema
+from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of, visible
+from mcp_memory.store.ledger.schema import chunks
+from mcp_memory.timeline import Claim, Ending, endings
+
+DRAWN = ("rules", "model")
+"""Origins of memories that were drawn from others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What a fact says of whom. `slot` and `value` are digests (see `digest`)."""
+
+    subject: str
+    """A name that the fact's memory mentions."""
+    slot: str | None = None
+    value: str | None = None
+    negates: bool = False
+    until: datetime | None = None
+    """Until when it was said to be true."""
+
+
+def digest(text: str) -> str:
+    """A text for comparing alone: it must not lie about once its memory is forgotten."""
+    return hashlib.sha256(name_key(text).encode()).hexdigest()[:20]
+
+
+def state(
+    connection: sa.Connection, memory_id: str, home_id: str, subject_id: str, statement: Statement
+) -> None:
+    """Note what a memory says of `home_id`, which counts as `subject_id`; what it said before counts no
+    more."""
+    values = {
+        "subject_id": subject_id,
+        "home_id": home_id,
+        "slot": statement.slot,
+        "value": statement.value,
+        "negates": statement.negates,
+        "until": statement.until,
+    }
+    new = insert(schema.statement).values(memory_id=memory_id, **values)
+    connection.execute(new.on_conflict_do_update(index_elements=["memory_id"], set_=values))
+
+
+def judge(
+    connection: sa.Connection,
+    new_id: str,
+    old_id: str,
+    judgement: Literal["supersedes", "contradicts"],
+    at: datetime,
+) -> bool:
+    """Note a verdict, unless the old one has itself taken the new one's place; whether it was noted."""
+    if old_id == new_id or old_id in _all_after(connection, new_id):
+        return False
+    connection.execute(
+        insert(schema.succession)
+        .values(old_id=old_id, new_id=new_id, judgement=judgement, by="verdict", at=at)
+        .on_conflict_do_nothing()
+    )
+    return True
+
+
+def _all_after(connection: sa.Connection, memory_id: str) -> set[str]:
+    """Everything that took its place, directly or not."""
+    found: set[str] = set()
+    ends = [memory_id]
+    while ends:
+        query = sa.select(schema.succession.c.new_id).where(
+            schema.succession.c.old_id.in_(ends), schema.succession.c.judgement == "supersedes"
+        )
+        ends = [one for one in connection.execute(query).scalars() if one not in found]
+        found.update(ends)
+    return found
+
+
+def concerned(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str, ...]:
+    """These facts, all that share a slot with them, and all that a verdict of theirs has ended."""
+    found = dict.fromkeys(memory_ids)
+    mine, other = schema.statement.alias(), schema.statement.alias()
+    for some in chunks(memory_ids):
+        mates = (
+            sa.select(other.c.memory_id)
+            .join(mine, (mine.c.subject_id == other.c.subject_id) & (mine.c.slot == other.c.slot))
+            .where(mine.c.memory_id.in_(some))
+        )
+        ended = sa.select(schema.succession.c.old_id).where(schema.succession.c.new_id.in_(some))
+        found.update(dict.fromkeys(connection.execute(mates.union(ended)).scalars()))
+    return tuple(found)
+
+
+def about(connection: sa.Connection, entity_ids: Sequence[str]) -> tuple[str, ...]:
+    """Every fact whose subject one of these entities is."""
+    query = sa.select(schema.statement.c.memory_id).where(schema.statement.c.subject_id.in_(entity_ids))
+    return tuple(connection.execute(query).scalars())
+
+
+def settle(connection: sa.Connection, memory_ids: Iterable[str]) -> tuple[str, ...]:
+    """Say anew of these facts, which are all of their slots, which of them hold; answers those that changed.
+
+    All is worked out from what was said, so that it comes right again when something is forgotten, brought
+    back, or said late.
+    """
+    ids = list(dict.fromkeys(memory_ids))
+    if not ids:
+        return ()
+    ended = _ended_by_slot(connection, ids)
+    for memory_id, ending in _ended_by_verdict(connection, ids).items():
+        known = ended.get(memory_id)
+        if known is None or ending.at < known.at:
+            ended[memory_id] = ending
+    now = datetime.now(UTC)
+    changed: list[str] = []
+    columns = schema.memory.c
+    for some in chunks(ids):
+        query = (
+            sa.select(columns.id, columns.state, columns.valid_until, schema.statement.c.until)
+            .join(schema.statement, schema.statement.c.memory_id == columns.id)
+            .where(columns.id.in_(some), columns.state.in_(("active", "superseded")))
+        )
+        for row in connection.execute(query).all():
+            ending = ended.get(row.id)
+            ends_at = [one for one in (row.until, None if ending is None else ending.at) if one is not None]
+            until = min(ends_at, default=None)
+            is_over = ending is not None and ending.at <= now
+            values = {"state": "superseded" if is_over else "active", "valid_until": until}
+            if (row.state, row.valid_until) != (values["state"], until):
+                connection.execute(sa.update(schema.memory).where(columns.id == row.id).values(**values))
+                changed.append(row.id)
+    return tuple(changed)
+
+
+def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Ending]:
+    origin = schema.memory.alias()
+    said_last = (
+        sa.select(sa.func.max(origin.c.observed_at))
+        .join(schema.source, schema.source.c.source_id == origin.c.id)
+        .where(schema.source.c.memory_id == schema.memory.c.id, origin.c.forgetting_id.is_(None))
+        .scalar_subquery()
+    )
+    columns, statement = schema.memory.c, schema.statement.c
+    slots: dict[tuple[str, str, str], list[Claim]] = {}
+    for some in chunks(ids):
+        query = (
+            sa.select(
+                columns.id,
+                columns.owner,
+                columns.seq,
+                columns.observed_at,
+                columns.valid_from,
+                columns.session_id,
+                sa.type_coerce(said_last, schema.Time).label("said_last"),
+                schema.statement,
+            )
+            .join(schema.statement, statement.memory_id == columns.id)
+            .where(columns.id.in_(some), statement.slot.is_not(None), alive())
+        )
+        for row in connection.execute(query):
+            claim = Claim(
+                memory_id=row.id,
+                value=row.value,
+                negates=row.negates,
+                said_at=max(row.observed_at, row.said_last or row.observed_at),
+                begins_at=row.valid_from or row.observed_at,
+                until=row.until,
+                order=row.seq,
+                session_id=row.session_id,
+            )
+            slots.setdefault((row.owner, row.subject_id, row.slot), []).append(claim)
+    ended: dict[str, Ending] = {}
+    for claims in slots.values():
+        ended.update(endings(claims))
+    table = schema.succession.c
+    for some in chunks(ids):
+        by_slot = sa.delete(schema.succession).where(table.old_id.in_(some), table.by == "slot")
+        connection.execute(by_slot)
+    for old_id, ending in ended.items():
+        row = {"old_id": old_id, "new_id": ending.by_id, "judgement": "supersedes", "by": "slot"}
+        new = insert(schema.succession).values(**row, at=ending.at)
+        connection.execute(new.on_conflict_do_nothing())
+    return ended
+
+
+def _ended_by_verdict(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Ending]:
+    table = schema.succession.c
+    found: dict[str, Ending] = {}
+    for some in chunks(ids):
+        query = (
+            sa.select(table.old_id, table.new_id, table.at)
+            .join(schema.memory, schema.memory.c.id == table.new_id)
+            .where(table.old_id.in_(some), table.by == "verdict", table.judgement == "supersedes", alive())
+            .order_by(table.at.desc())
+        )
+        # The earliest comes last and stays.
+        found.update((old, Ending(new, at)) for old, new, at in connection.execute(query))
+    return found
+
+
+def followed(
+    connection: sa.Connection, scope: Scope, ids: Sequence[str], until: datetime | None = None
+) -> dict[str, tuple[Succession, ...]]:
+    """By id of a fact, or of a message that facts were drawn from: what took their places, and what holds now
+    in the end. `until` leaves out what came later."""
+    by_fact: dict[str, set[str]] = {one: {one} for one in ids}
+    for some in chunks(ids):
+        drawn = sa.select(schema.source.c.source_id, schema.source.c.memory_id).where(
+            schema.source.c.source_id.in_(some)
+        )
+        for message_id, fact_id in connection.execute(drawn):
+            by_fact.setdefault(fact_id, set()).add(message_id)
+    found: dict[str, list[Succession]] = {}
+    for fact_id, one in _lasting(connection, scope, list(by_fact), until).items():
+        for memory_id in by_fact[fact_id]:
+            # A turn that says both what was and what came instead is not outdated.
+            if memory_id not in by_fact.get(one.new.id, ()):
+                found.setdefault(memory_id, []).append(one)
+    return {memory_id: tuple(ends) for memory_id, ends in found.items()}
+
+
+def _lasting(
+    connection: sa.Connection, scope: Scope, fact_ids: Sequence[str], until: datetime | None
+) -> dict[str, Succession]:
+    """By id of a fact that holds no longer, since when, and what came last in its place."""
+    first = _next(connection, scope, fact_ids, until)
+    last = dict(first)
+    # A chain of successions ends: each was said later than the one before.
+    while later := _next(connection, scope, [one.new.id for one in last.values()], until):
+        moved = {
+            fact_id: Succession(old=one.old, new=later[one.new.id].new, at=later[one.new.id].at)
+            for fact_id, one in last.items()
+            if one.new.id in later and later[one.new.id].new.id not in (fact_id, one.new.id)
+        }
+        if not moved:
+            break
+        last.update(moved)
+    return last
+
+
+def _next(
+    connection: sa.Connection, scope: Scope, fact_ids: Sequence[str], until: datetime | None
+) -> dict[str, Succession]:
+    table = schema.succession.c
+    found: dict[str, Succession] = {}
+    for some in chunks(fact_ids):
+        which = table.old_id.in_(some) & (table.judgement == "supersedes")
+        if until is not None:
+            which &= table.at <= until
+        found.update((one.old.id, one) for one in _successions(connection, scope, which))
+    return found
+
+
+def origins(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """What each of these was drawn from, in order of time; without those that were drawn from nothing."""
+    found: dict[str, list[str]] = {}
+    for some in chunks(ids):
+        query = (
+            sa.select(schema.source.c.memory_id, schema.source.c.source_id)
+            .join(schema.memory, schema.memory.c.id == schema.source.c.source_id)
+            .where(schema.source.c.memory_id.in_(some))
+            .order_by(schema.memory.c.observed_at, schema.memory.c.seq)
+        )
+        for memory_id, source_id in connection.execute(query):
+            found.setdefault(memory_id, []).append(source_id)
+    return {memory_id: tuple(sources) for memory_id, sources in found.items()}
+
+
+def drawn_from(connection: sa.Connection, scope: Scope, memory_id: str) -> tuple[Memory, ...]:
+    """Facts that rest on a memory, in order of time."""
+    query = (
+        sa.select(*COLUMNS)
+        .join(schema.source, schema.source.c.memory_id == schema.memory.c.id)
+        .where(schema.source.c.source_id == memory_id, visible(scope, by_id=True))
+        .order_by(schema.memory.c.observed_at, schema.memory.c.seq)
+    )
+    return tuple(memory_of(row) for row in connection.execute(query))
+
+
+def sources_of(connection: sa.Connection, scope: Scope, memory_id: str) -> tuple[Memory, ...]:
+    """What a fact rests on, in order of time."""
+    query = (
+        sa.select(*COLUMNS)
+        .join(schema.source, schema.source.c.source_id == schema.memory.c.id)
+        .where(schema.source.c.memory_id == memory_id, visible(scope, by_id=True))
+        .order_by(schema.memory.c.observed_at, schema.memory.c.seq)
+    )
+    return tuple(memory_of(row) for row in connection.execute(query))
+
+
+def outcome(
+    connection: sa.Connection, scope: Scope, memory_ids: Sequence[str]
+) -> tuple[tuple[Memory, ...], tuple[Succession, ...]]:
+    """Facts that rest on these memories, in the order they were written; and what holds no longer since these
+    or their facts were said."""
+    drawn: list[Memory] = []
+    ended: list[Succession] = []
+    for some in chunks(memory_ids):
+        query = (
+            sa.select(*COLUMNS)
+            .where(
+                schema.memory.c.id.in_(
+                    sa.select(schema.source.c.memory_id).where(schema.source.c.source_id.in_(some))
+                ),
+                schema.memory.c.origin.in_(DRAWN),
+                visible(scope, by_id=True),
+            )
+            .order_by(schema.memory.c.seq)
+        )
+        drawn.extend(memory_of(row) for row in connection.execute(query))
+    for some in chunks([*memory_ids, *(one.id for one in drawn)]):
+        ended.extend(_successions(connection, scope, schema.succession.c.new_id.in_(some)))
+    return tuple(drawn), tuple(one for one in ended if one.judgement == "supersedes")
+
+
+def _successions(
+    connection: sa.Connection, scope: Scope, which: sa.ColumnElement[bool]
+) -> tuple[Succession, ...]:
+    table = schema.succession.c
+    rows = connection.execute(
+        sa.select(table.old_id, table.new_id, table.at, table.judgement).where(which).order_by(table.at)
+    ).all()
+    ids = dict.fromkeys(one for row in rows for one in (row.old_id, row.new_id))
+    known: dict[str, Memory] = {}
+    for some in chunks(list(ids)):
+        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some), visible(scope, by_id=True))
+        known.update((row.id, memory_of(row)) for row in connection.execute(query))
+    return tuple(
+        Succession(old=known[row.old_id], new=known[row.new_id], at=row.at, judgement=row.judgement)
+        for row in rows
+        if row.old_id in known and row.new_id in known
+    )
+
+
+def chain(
+    connection: sa.Connection, scope: Scope, memory_id: str
+) -> tuple[tuple[Succession, ...], tuple[Succession, ...]]:
+    """What a fact took the place of, and what took its place; contradictions too, oldest first."""
+    table = schema.succession.c
+    return (
+        _successions(connection, scope, table.new_id == memory_id),
+        _successions(connection, scope, table.old_id == memory_id),
+    )
+
+
+def contradictions(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Pairs of these of which a verdict says that they contradict each other."""
+    table = schema.succession.c
+    query = sa.select(table.old_id, table.new_id).where(
+        table.old_id.in_(ids), table.new_id.in_(ids), table.judgement == "contradicts"
+    )
+    return tuple((row[0], row[1]) for row in connection.execute(query))
+
+
+def changes(
+    connection: sa.Connection, scope: Scope, since: datetime, until: datetime, limit: int
+) -> tuple[tuple[Memory, Literal["began", "ended"], datetime], ...]:
+    """Facts that became true, or ceased to be, in a time; the latest first."""
+    columns = schema.memory.c
+    begins = sa.type_coerce(sa.func.coalesce(columns.valid_from, columns.observed_at), schema.Time)
+    moments: tuple[tuple[Literal["began", "ended"], sa.ColumnElement[datetime]], ...] = (
+        ("began", begins),
+        ("ended", columns.valid_until),
+    )
+    found: list[tuple[Memory, Literal["began", "ended"], datetime]] = []
+    for event, when in moments:
+        query = (
+            sa.select(when.label("when"), *COLUMNS)
+            .where(visible(scope), columns.kind != "message", when >= since, when <= until)
+            .order_by(when.desc())
+            .limit(limit)
+        )
+        found.extend((memory_of(row), event, row.when) for row in connection.execute(query))
+    found.sort(key=lambda one: (one[2], one[0].id), reverse=True)
+    return tuple(found[:limit])
+
+
+def subjects(connection: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
+    """The names of what these facts are about, by id."""
+    found: dict[str, str] = {}
+    for some in chunks(ids):
+        query = (
+            sa.select(schema.statement.c.memory_id, schema.entity.c.name)
+            .join(schema.entity, schema.entity.c.id == schema.statement.c.subject_id)
+            .where(schema.statement.c.memory_id.in_(some))
+        )
+        found.update((row[0], row[1]) for row in connection.execute(query))
+    return found
