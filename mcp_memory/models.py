@@ -372,11 +372,11 @@ class SearchRequest(_Value):
 class EntitiesRequest(_Value):
     """A page of entities, or one of them whole (`entity`: its name, an alias or its id)."""
 
-    entity: Identifier | None = Field(default=None, description="One whole: name, alias or id")
-    query: Identifier | None = Field(default=None, description="Part of a name")
-    types: tuple[_EntityTypeByName, ...] = Field(default=(), description="Only these types")
-    limit: Limit = Field(default=20, description="Entities, 1 to 100")
-    offset: int = Field(default=0, ge=0, le=2**31, description="To skip, for the next page")
+    entity: Identifier | None = Field(default=None, description="One whole: name or id")
+    query: Identifier | None = Field(default=None, description="Name or topic")
+    types: tuple[_EntityTypeByName, ...] = Field(default=(), description="Only these")
+    limit: Limit = Field(default=20, description="1 to 100")
+    offset: int = Field(default=0, ge=0, le=2**31, description="To skip")
 
 
 class ForgetRequest(_Value):
@@ -579,6 +579,8 @@ class Relation(_Value):
     object: EntityRef
     valid_from: Moment | None = None
     valid_until: Moment | None = None
+    is_current: bool = True
+    """Whether it holds now, as far as anybody said."""
     memory_id: str
 
 
@@ -589,12 +591,66 @@ class EntityDetail(_Value):
     """The latest that mention it, newest first."""
     neighbours: tuple[EntityRef, ...]
     """Entities one step away: joined by a relation, or mentioned by the same memory."""
+    facts: tuple[Memory, ...] = ()
+    """What holds of it now, newest first."""
+    timeline: tuple[Memory, ...] = ()
+    """All that was ever said to be true of it, by when it became so, oldest first: the latest of them."""
+    earlier: int = 0
+    """Facts before those."""
+    namesakes: tuple[EntityRef, ...] = ()
+    """Other entities that are called what was asked for."""
 
 
 class EntitiesResult(_Value):
     entities: tuple[Entity, ...]
     total: int
     detail: EntityDetail | None = None
+    near: tuple[Entity, ...] = ()
+    """Where no name has the query in it: who and what is most spoken of in the memories nearest to it in
+    meaning."""
+    degraded: tuple[str, ...] = ()
+
+
+class EntitiesMerged(_Value):
+    """All that spoke of `gone` speaks of `kept` now; a split takes it back."""
+
+    kept: EntityRef
+    gone: EntityRef
+    memories: int
+    """That mention the one that is gone."""
+
+
+class EntitySplit(_Value):
+    """An entity that is one of its own again."""
+
+    entity: EntityRef
+    memories: int
+    """That mention it."""
+    kept: EntityRef | None
+    """Whom it counted as; None where nothing else is left of that one."""
+
+
+class MaybeOne(_Value):
+    """Two entities that may be one. `score`, 0 to 1, orders such pairs and says no more."""
+
+    one: Entity
+    other: Entity
+    score: float
+    why: str
+
+
+class EntitiesReview(_Value):
+    pairs: tuple[MaybeOne, ...]
+    """Likeliest first."""
+    total: int
+    degraded: tuple[str, ...] = ()
+
+
+class EntitiesParted(_Value):
+    """Two entities that are two, and are not asked about again."""
+
+    one: EntityRef
+    other: EntityRef
 
 
 class ForgetPlan(_Value):

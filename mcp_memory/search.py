@@ -234,7 +234,7 @@ class Searcher:
 def _look_around(connection: Connection, scope: Scope, query: Query) -> tuple[list[str], int]:
     """Ids of the entities that a query names, and how many memories wait to be indexed."""
     known = entities.resolve(connection, scope, query.names)
-    return sorted(set(known.values())), index_work.pending_count(connection)
+    return sorted({one for ids in known.values() for one in ids}), index_work.pending_count(connection)
 
 
 def _rank(

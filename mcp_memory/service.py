@@ -12,11 +12,15 @@ from typing import Literal
 import anyio
 import anyio.to_thread
 
+from mcp_memory import resolving
 from mcp_memory.background import background
 from mcp_memory.config import Config
 from mcp_memory.embedding import Embedder, MemoryEmbedder, create_embedder
 from mcp_memory.errors import (
+    EmbedderChanged,
+    EmbeddingError,
     EntityNotFound,
+    IndexFailed,
     InvalidInput,
     MemoryNotFound,
     NothingHidden,
@@ -34,11 +38,15 @@ from mcp_memory.models import (
     AddRequest,
     AddResult,
     Comparison,
+    EntitiesMerged,
+    EntitiesParted,
     EntitiesRequest,
     EntitiesResult,
+    EntitiesReview,
     Entity,
     EntityDetail,
     EntityRef,
+    EntitySplit,
     ExtractionHealth,
     ForgetPlan,
     ForgetRequest,
@@ -47,6 +55,7 @@ from mcp_memory.models import (
     Hidden,
     HistoryEvent,
     Kind,
+    MaybeOne,
     Memory,
     MemoryDetail,
     Merged,
@@ -69,7 +78,16 @@ from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.search import Searcher, filter_of
 from mcp_memory.store import Draft, Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
-from mcp_memory.store.ledger import entities, extractions, facts, forgetting, memories, plans, writes
+from mcp_memory.store.ledger import (
+    entities,
+    extractions,
+    facts,
+    forgetting,
+    memories,
+    merging,
+    plans,
+    writes,
+)
 from mcp_memory.store.ledger.entities import FUNCTIONAL
 from mcp_memory.store.ledger.facts import Statement, digest
 from mcp_memory.store.ledger.memories import Selection
@@ -81,7 +99,14 @@ NEIGHBOURS = 2
 """Turns shown before and after a memory that is looked at whole."""
 ENTITY_MEMORIES = 20
 ENTITY_NEIGHBOURS = 20
-"""Memories, and entities one step away, shown of one entity."""
+ENTITY_FACTS = 100
+"""Memories, entities one step away, and facts, shown of one entity."""
+SPOKEN_OF = 20
+NEAR_SIMILARITY = 0.25
+"""Memories that tell who is meant by a query that is nobody's name, and the least cosine of each."""
+REVIEWED = 2_000
+"""Entities of one domain that are compared with each other, the most mentioned: embedding their names takes
+some seconds."""
 PLAN_EXAMPLES = 10
 """Memories that a plan of forgetting shows; the count says how many there are."""
 FORGET_SIMILARITY = 0.6
@@ -247,10 +272,13 @@ class Service:
         mentioning = await self._mentioning(scope, request.entity)
         return await self.searcher.search(request, filter_of(scope, request), mentioning)
 
-    async def entities(self, scope: Scope, request: EntitiesRequest) -> EntitiesResult:
-        """A page of entities, or one whole with its relations and latest memories. Raises EntityNotFound."""
+    async def entities(
+        self, scope: Scope, request: EntitiesRequest, *, patience: float = PATIENCE
+    ) -> EntitiesResult:
+        """A page of entities, or one whole with its facts and relations. Where no name has the query in it,
+        whom the memories nearest to it speak of. Raises EntityNotFound."""
         if request.entity is not None:
-            detail = await self._entity_detail(scope, await self._entity_id(scope, request.entity))
+            detail = await self._entity_detail(scope, request.entity)
             return EntitiesResult(entities=(detail.entity,), total=1, detail=detail)
         page, total = await self._ledger.read(
             entities.page,
@@ -260,7 +288,68 @@ class Service:
             limit=request.limit,
             offset=request.offset,
         )
-        return EntitiesResult(entities=page, total=total)
+        result = EntitiesResult(entities=page, total=total)
+        if request.query is None or total:
+            return result
+        await self._store.opened(patience)
+        return await self._near(scope, request, request.query)
+
+    async def merge_entities(self, scope: Scope, kept: str, gone: str) -> EntitiesMerged:
+        """Let one entity, by its name or id, count as another. Raises EntityNotFound, InvalidInput where a
+        name is that of several."""
+        into = await self._one_entity(scope, "kept", kept)
+        other = await self._one_entity(scope, "gone", gone)
+        if into.id == other.id:
+            return await self._merged_before(scope, into, gone)
+        done = await self._store.merge_entities(scope, into.id, other.id)
+        if done is None:
+            raise EntityNotFound(gone)
+        return EntitiesMerged(kept=_ref(into), gone=_ref(other), memories=done.memories)
+
+    async def split_entity(self, scope: Scope, entity: str) -> EntitySplit:
+        """Take a merge back: `entity` is a name, alias or id of the one that was merged. Raises
+        EntityNotFound, InvalidInput where it was not merged or several were."""
+        parts = await self._ledger.read(merging.merged, scope, entity)
+        if not parts:
+            await self._entity_id(scope, entity)
+            raise InvalidInput("entity", f"{shown(entity)} was not merged; there is nothing to split")
+        part, *others = parts
+        if others:
+            raise InvalidInput("entity", f"several were merged there; give the id of one: {_told(parts)}")
+        done = await self._store.split_entity(scope, part.id)
+        if done is None:
+            raise EntityNotFound(entity)
+        kept = None if done.kept is None else _ref(done.kept)
+        return EntitySplit(entity=done.other, memories=done.memories, kept=kept)
+
+    async def review_entities(self, scope: Scope, limit: int = 20) -> EntitiesReview:
+        """Pairs of entities that may be one, likeliest first: by their names, and by what these mean."""
+        pairs: list[MaybeOne] = []
+        degraded: tuple[str, ...] = ()
+        for known in await self._ledger.read(merging.reviewed, scope, REVIEWED):
+            called = [resolving.Called(one.type, (one.name, *one.aliases)) for one in known]
+            try:
+                vectors = await self._embedder.embed([one.name for one in known]) if known else None
+            except EmbeddingError as error:
+                vectors, degraded = None, (f"compared by their letters only: {error}",)
+            two = await self._ledger.read(merging.parted, [one.id for one in known])
+            for pair in await anyio.to_thread.run_sync(resolving.to_review, called, vectors):
+                one, other = known[pair.one], known[pair.other]
+                if (min(one.id, other.id), max(one.id, other.id)) not in two:
+                    pairs.append(MaybeOne(one=one, other=other, score=pair.score, why=pair.why))
+        pairs.sort(key=lambda pair: -pair.score)
+        return EntitiesReview(pairs=tuple(pairs[:limit]), total=len(pairs), degraded=degraded)
+
+    async def part_entities(self, scope: Scope, one: str, other: str) -> EntitiesParted:
+        """Note that two entities are two. Raises EntityNotFound, InvalidInput."""
+        first = await self._one_entity(scope, "one", one)
+        second = await self._one_entity(scope, "other", other)
+        if first.id == second.id:
+            raise InvalidInput(
+                "other", f"{shown(other)} is the same entity; `mcp-memory entities split` takes a merge back"
+            )
+        await self._ledger.write(merging.part, first.id, second.id)
+        return EntitiesParted(one=_ref(first), other=_ref(second))
 
     async def forget(
         self, scope: Scope, request: ForgetRequest, *, write_id: str | None = None
@@ -398,31 +487,65 @@ class Service:
         return await self._store.mentioning(entity_id, IDS_PER_FILTER)
 
     async def _entity_id(self, scope: Scope, entity: str) -> str:
-        key = name_key(entity)
-        entity_id = (await self._ledger.read(entities.resolve, scope, [entity, key])).get(entity)
-        entity_id = entity_id or (await self._ledger.read(entities.resolve, scope, [key])).get(key)
-        if entity_id is None:
-            raise EntityNotFound(entity)
-        visible, _ = await self._ledger.read(entities.page, scope, ids=[entity_id], limit=1)
-        if not visible:
-            raise EntityNotFound(entity)
-        return entity_id
+        return (await self._found(scope, entity))[0].id
 
-    async def _entity_detail(self, scope: Scope, entity_id: str) -> EntityDetail:
+    async def _found(self, scope: Scope, entity: str) -> tuple[Entity, ...]:
+        """All that this may mean, likeliest first. Raises EntityNotFound."""
+        found = await self._ledger.read(entities.find, scope, entity)
+        if not found:
+            raise EntityNotFound(entity)
+        return found
+
+    async def _one_entity(self, scope: Scope, field: str, entity: str) -> Entity:
+        found, *others = await self._found(scope, entity)
+        if others:
+            told = _told([found, *others])
+            raise InvalidInput(field, f"several are called {shown(entity)}; give an id: {told}")
+        return found
+
+    async def _merged_before(self, scope: Scope, kept: Entity, gone: str) -> EntitiesMerged:
+        """The answer to a merge that was made already, as by a call that is repeated."""
+        parts = await self._ledger.read(merging.merged, scope, gone)
+        if len(parts) != 1:
+            raise InvalidInput("gone", f"{shown(gone)} is the same entity; give two")
+        return EntitiesMerged(kept=_ref(kept), gone=parts[0], memories=kept.mentions)
+
+    async def _entity_detail(self, scope: Scope, name: str) -> EntityDetail:
         ledger = self._ledger
-        (entity,), _ = await ledger.read(entities.page, scope, ids=[entity_id], limit=1)
-        near = await self._store.neighbours(entity_id, ENTITY_NEIGHBOURS)
+        entity, *namesakes = await self._found(scope, name)
+        near = await self._store.neighbours(entity.id, ENTITY_NEIGHBOURS)
         # The graph knows no scope: only neighbours that a visible memory mentions are shown.
         visible, _ = await ledger.read(entities.page, scope, ids=near, limit=len(near) or 1)
         by_id: dict[str, Entity] = {one.id: one for one in visible}
+        timeline, total = await ledger.read(entities.statements, scope, entity.id, ENTITY_FACTS)
+        now = datetime.now(UTC)
         return EntityDetail(
             entity=entity,
-            relations=await ledger.read(entities.relations, scope, entity_id=entity_id),
-            memories=await ledger.read(entities.mentions_of, scope, entity_id, ENTITY_MEMORIES),
-            neighbours=tuple(
-                EntityRef(id=one, name=by_id[one].name, type=by_id[one].type) for one in near if one in by_id
-            ),
+            relations=await ledger.read(entities.relations, scope, entity_id=entity.id),
+            memories=await ledger.read(entities.mentions_of, scope, entity.id, ENTITY_MEMORIES),
+            neighbours=tuple(_ref(by_id[one]) for one in near if one in by_id),
+            facts=tuple(one for one in reversed(timeline) if _holds(one, now)),
+            timeline=timeline,
+            earlier=total - len(timeline),
+            namesakes=tuple(map(_ref, namesakes)),
         )
+
+    async def _near(self, scope: Scope, request: EntitiesRequest, query: str) -> EntitiesResult:
+        """Who and what is most spoken of in the memories nearest to a query in meaning."""
+        where = Filter(scope=scope, now=datetime.now(UTC))
+        try:
+            embedded = await self._embedder.embed_query(query)
+            meant = await self._store.dense(embedded.vector, where, SPOKEN_OF)
+        except (EmbeddingError, IndexFailed, EmbedderChanged) as error:
+            return EntitiesResult(entities=(), total=0, degraded=(f"without similarity in meaning: {error}",))
+        scores = {one.memory_id: one.score for one in meant if one.score >= NEAR_SIMILARITY}
+        ids = await self._ledger.read(entities.most_spoken_of, scope, scores, CANDIDATES)
+        known, _ = await self._ledger.read(
+            entities.page, scope, ids=ids, types=request.types, limit=len(ids) or 1
+        )
+        order = {entity_id: place for place, entity_id in enumerate(ids)}
+        near = sorted(known, key=lambda one: order[one.id])[request.offset :][: request.limit]
+        return EntitiesResult(entities=(), total=0, near=tuple(near))
 
     async def _plan(self, scope: Scope, request: ForgetRequest) -> ForgetPlan:
         now = datetime.now(UTC)
@@ -521,6 +644,18 @@ class Service:
     @property
     def _plan_life(self) -> timedelta:
         return timedelta(minutes=self._config.forget.plan_ttl_minutes)
+
+
+def _ref(entity: EntityRef) -> EntityRef:
+    return EntityRef(id=entity.id, name=entity.name, type=entity.type)
+
+
+def _told(entities: Sequence[EntityRef]) -> str:
+    return ", ".join(f"{one.id} ({shown(one.name)}, {one.type})" for one in entities)
+
+
+def _holds(fact: Memory, now: datetime) -> bool:
+    return fact.state == "active" and (fact.valid_until is None or fact.valid_until > now)
 
 
 def _drafts(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
+from mcp_memory import resolving
 from mcp_memory.models import Kind, NewEntity, NewRelation, Role
 from mcp_memory.usage import NOTHING_SPENT, Usage
 
-USER = "The user"
+USER: Final = resolving.USER
 """Who "I" is, where nobody says a name."""
-USER_ALIASES = ("User", "I", "me", "myself")
+USER_ALIASES: Final = resolving.USER_ALIASES
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,11 @@ from mcp_memory.models import (
 from mcp_memory.store import comparison
 from mcp_memory.store.allocator import release, tune
 from mcp_memory.store.candidates import Candidate, Filter
-from mcp_memory.store.ledger import Ledger, backups, entities, forgetting, index_work, memories
+from mcp_memory.store.ledger import Ledger, backups, entities, forgetting, index_work, memories, merging
 from mcp_memory.store.ledger.forgetting import Due, Hiding, Looked
 from mcp_memory.store.ledger.index_work import Pending
 from mcp_memory.store.ledger.memories import Draft, Understood, Written
+from mcp_memory.store.ledger.merging import Regrouped
 
 # lancedb and kuzu take two seconds to import: the ledger serves meanwhile, so they are imported late.
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mcp_memory.store.graph import Graph
+    from mcp_memory.store.ledger.index_work import GraphRows
     from mcp_memory.store.lexicon import Lexicons, Reading
     from mcp_memory.store.vectors import VectorTable
 
@@ -291,6 +293,47 @@ class Store:
     def _let_go_of_words(self) -> None:
         if self._lexicons is not None:
             self._lexicons.clear()
+
+    async def merge_entities(self, scope: Scope, kept_id: str, gone_id: str) -> Regrouped | None:
+        """Let one entity count as another, in the ledger and in the graph; None where they cannot."""
+        return await self._regroup(
+            lambda: self.ledger.write(merging.merge, scope, kept_id, gone_id, datetime.now(UTC))
+        )
+
+    async def split_entity(self, scope: Scope, home_id: str) -> Regrouped | None:
+        """Take a merge back; None where there was none."""
+        return await self._regroup(
+            lambda: self.ledger.write(merging.split, scope, home_id, datetime.now(UTC))
+        )
+
+    async def _regroup(self, change: Callable[[], Awaitable[Regrouped | None]]) -> Regrouped | None:
+        # An index that is being opened was read before the change.
+        await self._settled.wait()
+        async with self._applying:
+            done = await change()
+            if done is None:
+                return None
+            try:
+                await self._regroup_graph(done)
+            except McpMemoryError as error:
+                logger.warning("entities are changed in the ledger; the graph lags: %s", error)
+                self._wake.set()
+                return done
+            await self.ledger.write(index_work.mark_done, done.to_index)
+        return done
+
+    async def _regroup_graph(self, done: Regrouped) -> None:
+        if self._graph.index is None:
+            # It is made anew of the ledger when it can be opened.
+            _, graphs = await _modules()
+            await anyio.to_thread.run_sync(graphs.remove, self._folder.graph)
+            return
+        for start in range(0, len(done.to_index), BATCH):
+            batch = done.to_index[start : start + BATCH]
+            topology = await self.ledger.read(index_work.graph_rows, batch)
+            await self._use(self._graph, partial(_replace, rows=topology))
+        if done.removed:
+            await self._use(self._graph, lambda graph: graph.delete(done.removed))
 
     def require_vectors(self) -> None:
         """Raises the error for which nothing can be searched by meaning now."""
@@ -736,6 +779,10 @@ async def _is_readable(index: VectorTable | Graph) -> bool:
     except IndexFailed:
         return False
     return index.is_there
+
+
+async def _replace(graph: Graph, rows: GraphRows) -> None:
+    await graph.replace(rows)
 
 
 async def _tidied(vectors: VectorTable) -> None:

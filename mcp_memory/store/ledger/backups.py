@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -51,57 +51,47 @@ def foreign(connection: sa.Connection, after_seq: int) -> tuple[Foreign, ...]:
 
 
 def _draft(connection: sa.Connection, memory: Memory, fingerprint: str) -> Draft:
+    # By whose name it is, whoever that one counts as here.
     names = (
-        sa.select(schema.entity.c.id, schema.entity.c.name, schema.entity.c.type, schema.spelling.c.name)
-        .join(schema.mention, schema.mention.c.entity_id == schema.entity.c.id)
-        .outerjoin(
-            schema.alias.join(
-                schema.spelling,
-                (schema.spelling.c.domain == schema.alias.c.domain)
-                & (schema.spelling.c.key == schema.alias.c.key),
-            ),
-            (schema.alias.c.entity_id == schema.entity.c.id) & (schema.spelling.c.memory_id == memory.id),
-        )
-        .where(schema.mention.c.memory_id == memory.id)
+        sa.select(schema.spelling.c.home_id, schema.entity.c.type, schema.spelling.c.name)
+        .join(schema.entity, schema.entity.c.id == schema.spelling.c.home_id)
+        .where(schema.spelling.c.memory_id == memory.id)
+        .order_by(schema.spelling.c.home_id, schema.spelling.c.name != schema.entity.c.name)
     )
-    spelled: dict[str, tuple[str, EntityType, list[str]]] = {}
-    for entity_id, name, entity_type, alias in connection.execute(names):
-        spelled.setdefault(entity_id, (name, entity_type, []))[2].extend([alias] if alias else [])
+    spelled: dict[str, tuple[EntityType, list[str]]] = {}
+    for home_id, entity_type, name in connection.execute(names):
+        spelled.setdefault(home_id, (entity_type, []))[1].append(name)
     sources = sa.select(schema.source.c.source_id).where(schema.source.c.memory_id == memory.id)
     return Draft(
         memory,
         tuple(
-            NewEntity.model_construct(
-                name=aliases[0] if aliases else name, type=entity_type, aliases=tuple(aliases[1:])
-            )
-            for name, entity_type, aliases in spelled.values()
+            NewEntity.model_construct(name=names[0], type=entity_type, aliases=tuple(names[1:]))
+            for entity_type, names in spelled.values()
         ),
-        _relations(connection, memory.id),
+        _relations(connection, memory.id, {home_id: names[0] for home_id, (_, names) in spelled.items()}),
         sources=tuple(connection.execute(sources).scalars()),
         fingerprint=fingerprint,
         history=memories.history_of(connection, memory.id),
     )
 
 
-def _relations(connection: sa.Connection, memory_id: str) -> tuple[NewRelation, ...]:
-    subject, target = schema.entity.alias(), schema.entity.alias()
+def _relations(
+    connection: sa.Connection, memory_id: str, names: Mapping[str, str]
+) -> tuple[NewRelation, ...]:
     query = (
-        sa.select(
-            subject.c.name,
-            schema.predicate.c.name,
-            target.c.name,
-            schema.relation.c.valid_from,
-            schema.relation.c.valid_until,
-        )
-        .select_from(schema.relation)
+        sa.select(schema.relation, schema.predicate.c.name)
         .join(schema.predicate, schema.predicate.c.code == schema.relation.c.predicate)
-        .join(subject, subject.c.id == schema.relation.c.subject_id)
-        .join(target, target.c.id == schema.relation.c.object_id)
         .where(schema.relation.c.memory_id == memory_id)
+        .order_by(schema.relation.c.id)
     )
-    fields = ("subject", "predicate", "object", "valid_from", "valid_until")
     return tuple(
-        NewRelation.model_construct(**dict(zip(fields, row, strict=True)))
+        NewRelation.model_construct(
+            subject=names[row.subject_home],
+            predicate=row.name,
+            object=names[row.object_home],
+            valid_from=row.valid_from,
+            valid_until=row.valid_until,
+        )
         for row in connection.execute(query)
     )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from mcp_memory import resolving
 from mcp_memory.models import (
     Entity,
     EntityRef,
@@ -24,6 +26,17 @@ from mcp_memory.store.ledger import schema
 from mcp_memory.store.ledger.rows import COLUMNS, among, memory_of, scope_of, unindexed, visible
 from mcp_memory.store.ledger.schema import chunks, new_id
 
+UNKNOWN: EntityType = "concept"
+"""What is said by who knows no better."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An entity as a memory named it. `home_id` is who has this name, `ref` whom that one counts as."""
+
+    home_id: str
+    ref: EntityRef
+
 
 def join(
     connection: sa.Connection,
@@ -35,40 +48,50 @@ def join(
     memory."""
     domain = _domain_of(memory)
     now = memory.recorded_at
-    named = list(named_entities)
-    known = {name_key(name) for entity in named for name in (entity.name, *entity.aliases)}
+    named = [(entity, True) for entity in named_entities]
+    known = {name_key(name) for entity in named_entities for name in (entity.name, *entity.aliases)}
     for relation in named_relations:
         for name in (relation.subject, relation.object):
             if name_key(name) not in known:
                 known.add(name_key(name))
-                named.append(NewEntity(name=name))
-    ids: dict[str, str] = {}
+                named.append((NewEntity(name=name), False))
+    by_name: dict[str, _Named] = {}
+    by_key: dict[str, _Named] = {}
     refs: dict[str, EntityRef] = {}
     joined = False
-    for entity in named:
-        ref = _entity_for(connection, domain, entity, now)
-        refs[ref.id] = ref
-        _spell(connection, domain, entity, ref.id, memory.id)
-        for alias in (entity.name, *entity.aliases):
-            ids.setdefault(name_key(alias), ref.id)
+    for given, is_typed in named:
+        entity = _called_the_user(given) if resolving.is_user(given.name, given.type) else given
+        found = _entity_for(connection, domain, entity, now, is_typed=is_typed)
+        refs[found.ref.id] = found.ref
+        _spell(connection, domain, entity, found, memory.id)
+        for name in (given.name, *entity.aliases, entity.name):
+            by_name.setdefault(name, found)
+            by_key.setdefault(name_key(name), found)
         inserted = connection.execute(
-            insert(schema.mention).values(memory_id=memory.id, entity_id=ref.id).on_conflict_do_nothing()
+            insert(schema.mention)
+            .values(memory_id=memory.id, entity_id=found.ref.id)
+            .on_conflict_do_nothing()
         )
         joined |= inserted.rowcount > 0
     for relation in named_relations:
-        subject_id, object_id = ids[name_key(relation.subject)], ids[name_key(relation.object)]
-        if subject_id == object_id:
+        # "Apple" and "apple" may both be here.
+        subject, target = (
+            by_name.get(name) or by_key[name_key(name)] for name in (relation.subject, relation.object)
+        )
+        if subject.home_id == target.home_id:
             continue
         inserted = connection.execute(
             insert(schema.relation)
             .values(
                 id=new_id("r"),
-                subject_id=subject_id,
+                subject_id=subject.ref.id,
                 predicate=_predicate_code(connection, relation.predicate),
-                object_id=object_id,
+                object_id=target.ref.id,
                 memory_id=memory.id,
                 valid_from=relation.valid_from,
                 valid_until=relation.valid_until,
+                subject_home=subject.home_id,
+                object_home=target.home_id,
             )
             .on_conflict_do_nothing()
         )
@@ -76,45 +99,151 @@ def join(
     return tuple(refs.values()), joined
 
 
-def _entity_for(connection: sa.Connection, domain: str, entity: NewEntity, now: datetime) -> EntityRef:
-    """The entity known by this name in this domain, or a new one. An alias that names another stays the
-    other's."""
-    key = name_key(entity.name)
-    found = connection.execute(
-        sa.select(schema.entity.c.id, schema.entity.c.name, schema.entity.c.type)
-        .join(schema.alias, schema.alias.c.entity_id == schema.entity.c.id)
-        .where(schema.alias.c.domain == domain, schema.alias.c.key == key)
-    ).first()
+def _called_the_user(entity: NewEntity) -> NewEntity:
+    """Whoever is remembered, by all names that were given."""
+    names = dict.fromkeys((entity.name, *entity.aliases))
+    names.pop(resolving.USER, None)
+    return NewEntity.model_construct(name=resolving.USER, type="person", aliases=tuple(names))
+
+
+def known_type(entity: sa.FromClause) -> sa.ColumnElement[Any]:
+    """The type of an entity; where nobody knows it, that of one which counts as it."""
+    other = schema.entity.alias()
+    of_others = (
+        sa.select(other.c.type)
+        .join(schema.alias, schema.alias.c.home_id == other.c.id)
+        .where(schema.alias.c.entity_id == entity.c.id, other.c.type != UNKNOWN)
+        .order_by(other.c.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    return sa.case((entity.c.type != UNKNOWN, entity.c.type), else_=sa.func.coalesce(of_others, UNKNOWN))
+
+
+def _entity_for(
+    connection: sa.Connection, domain: str, entity: NewEntity, now: datetime, *, is_typed: bool
+) -> _Named:
+    """Who has this name in this domain: exactly, or in another written form, or a new one."""
+    found = _known_by_name(connection, domain, entity, is_typed=is_typed)
+    is_new = found is None
     if found is None:
-        ref = EntityRef(id=new_id("e"), name=entity.name, type=entity.type)
+        home_id = new_id("e")
+        same = _known_otherwise(connection, domain, entity)
         connection.execute(
             insert(schema.entity).values(
-                id=ref.id, domain=domain, name=ref.name, type=ref.type, created_at=now
+                id=home_id,
+                domain=domain,
+                name=entity.name,
+                type=entity.type,
+                created_at=now,
+                # As any other merge: a split takes it back.
+                merged_into=None if same is None else same.id,
             )
         )
-    else:
-        # "concept" is what a rule says that knows no better.
-        entity_type = entity.type if found.type == "concept" else found.type
-        ref = EntityRef(id=found.id, name=found.name, type=entity_type)
-        if entity_type != found.type:
-            connection.execute(
-                sa.update(schema.entity).where(schema.entity.c.id == ref.id).values(type=entity_type)
-            )
-    for alias in (entity.name, *entity.aliases):
+        found = _Named(home_id, same or EntityRef(id=home_id, name=entity.name, type=entity.type))
+    elif found.ref.type == UNKNOWN != entity.type:
+        connection.execute(
+            sa.update(schema.entity).where(schema.entity.c.id == found.home_id).values(type=entity.type)
+        )
+        found = replace(found, ref=found.ref.model_copy(update={"type": entity.type}))
+    aliases = [name for name in entity.aliases if not _is_taken(connection, domain, name, found)]
+    # What it was found by it has; a new one has its name whoever else is called so.
+    for name in (entity.name, *aliases) if is_new else aliases:
         connection.execute(
             insert(schema.alias)
-            .values(domain=domain, key=name_key(alias), alias=alias, entity_id=ref.id)
+            .values(
+                domain=domain,
+                key=name_key(name),
+                home_id=found.home_id,
+                alias=name,
+                entity_id=found.ref.id,
+                form=resolving.written_form(name),
+            )
             .on_conflict_do_nothing()
         )
-    return ref
+    return found
 
 
-def named(connection: sa.Connection, memory: Memory, name: str) -> str | None:
-    """The id of the entity that a memory calls so, None when it calls nothing so."""
-    query = sa.select(schema.alias.c.entity_id).where(
-        schema.alias.c.domain == _domain_of(memory), schema.alias.c.key == name_key(name)
+def _known_by_name(
+    connection: sa.Connection, domain: str, entity: NewEntity, *, is_typed: bool
+) -> _Named | None:
+    rows = _called(connection, domain, schema.alias.c.key == name_key(entity.name))
+    place = resolving.chosen(
+        entity.name, entity.type, [(row.alias, row.known_type) for row in rows], is_typed=is_typed
     )
-    return connection.execute(query).scalar_one_or_none()
+    if place is None:
+        return None
+    row = rows[place]
+    return _Named(row.home_id, EntityRef(id=row.entity_id, name=row.name, type=row.known_type))
+
+
+def _known_otherwise(connection: sa.Connection, domain: str, entity: NewEntity) -> EntityRef | None:
+    """The one entity that has this name in another written form; or that is known only by names which are
+    given to this one too."""
+    rows = _called(connection, domain, schema.alias.c.form == resolving.written_form(entity.name))
+    if not rows and entity.name != resolving.USER:
+        keys = [name_key(name) for name in entity.aliases]
+        rows = _called(connection, domain, schema.alias.c.key.in_(keys))
+    refs = {row.entity_id: EntityRef(id=row.entity_id, name=row.name, type=row.known_type) for row in rows}
+    known = [resolving.Called(ref.type, _names(connection, ref.id)) for ref in refs.values()]
+    place = resolving.only_same(resolving.Called(entity.type, (entity.name, *entity.aliases)), known)
+    return None if place is None else list(refs.values())[place]
+
+
+def _called(connection: sa.Connection, domain: str, names: sa.ColumnElement[bool]) -> Sequence[Any]:
+    """Names of a domain and whose they are, the oldest entity first."""
+    query = (
+        sa.select(
+            schema.alias.c.home_id,
+            schema.alias.c.alias,
+            schema.alias.c.entity_id,
+            schema.entity.c.name,
+            known_type(schema.entity).label("known_type"),
+        )
+        .join(schema.entity, schema.entity.c.id == schema.alias.c.entity_id)
+        .where(schema.alias.c.domain == domain, names)
+        .order_by(schema.entity.c.created_at, schema.entity.c.id, schema.alias.c.home_id)
+    )
+    return connection.execute(query).all()
+
+
+def _names(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
+    query = sa.select(schema.alias.c.alias).where(schema.alias.c.entity_id == entity_id)
+    return tuple(connection.execute(query.order_by(schema.alias.c.key)).scalars())
+
+
+def _is_taken(connection: sa.Connection, domain: str, name: str, entity: _Named) -> bool:
+    """Whether it has the name already, or another has that could be meant: then it stays the other's."""
+    return any(
+        row.entity_id == entity.ref.id
+        or resolving.may_share(name, entity.ref.type, row.alias, row.known_type)
+        for row in _called(connection, domain, schema.alias.c.key == name_key(name))
+    )
+
+
+def named(connection: sa.Connection, memory: Memory, name: str) -> tuple[str, str] | None:
+    """Whose name it is that a memory uses, and whom that one counts as; None when it calls nothing so."""
+    if resolving.is_user(name, UNKNOWN):
+        name = resolving.USER
+    query = (
+        sa.select(schema.alias.c.home_id, schema.alias.c.entity_id)
+        .join(
+            schema.spelling,
+            (schema.spelling.c.domain == schema.alias.c.domain)
+            & (schema.spelling.c.key == schema.alias.c.key)
+            & (schema.spelling.c.home_id == schema.alias.c.home_id),
+        )
+        .where(
+            schema.spelling.c.memory_id == memory.id,
+            schema.alias.c.domain == _domain_of(memory),
+            schema.alias.c.key == name_key(name),
+        )
+        # Where it speaks of Apple and of an apple, what is spelled the same.
+        .order_by(schema.spelling.c.name != name, schema.alias.c.home_id)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return None if row is None else (row.home_id, row.entity_id)
 
 
 def _predicate_code(connection: sa.Connection, name: str) -> int:
@@ -137,17 +266,26 @@ def page(
     key_part: str = "",
     types: Sequence[EntityType] = (),
     ids: Sequence[str] | None = None,
+    domain: str | None = None,
     limit: int = 20,
     offset: int = 0,
 ) -> tuple[tuple[Entity, ...], int]:
     """Entities that a visible memory mentions, most mentioned first, and how many there are in all.
 
-    `key_part` is contained in the `name_key` of a name or alias; `ids` confines the page to these entities.
+    `key_part` is contained in the `name_key` of a name or alias; `ids` confines the page to these entities,
+    `domain` to one whose they are.
     """
     mentions = sa.func.count(schema.mention.c.memory_id)
     latest = sa.func.max(schema.memory.c.observed_at)
     query = (
-        sa.select(schema.entity, mentions, sa.func.min(schema.memory.c.observed_at), latest)
+        sa.select(
+            schema.entity.c.id,
+            schema.entity.c.name,
+            known_type(schema.entity).label("known_type"),
+            mentions.label("mentions"),
+            sa.func.min(schema.memory.c.observed_at).label("first"),
+            latest.label("last"),
+        )
         .join(schema.mention, schema.mention.c.entity_id == schema.entity.c.id)
         .join(schema.memory, schema.memory.c.id == schema.mention.c.memory_id)
         .where(visible(scope))
@@ -159,38 +297,65 @@ def page(
         )
         query = query.where(schema.entity.c.id.in_(named))
     if types:
-        query = query.where(schema.entity.c.type.in_(types))
+        query = query.where(known_type(schema.entity).in_(types))
     if ids is not None:
         query = query.where(schema.entity.c.id.in_(ids))
+    if domain is not None:
+        query = query.where(schema.entity.c.domain == domain)
     total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
     page = connection.execute(
         query.order_by(mentions.desc(), latest.desc(), schema.entity.c.id).limit(limit).offset(offset)
     ).all()
-    aliases: dict[str, list[str]] = {}
-    names = {row[0]: row.name for row in page}
-    query_aliases = (
-        sa.select(schema.alias.c.entity_id, schema.alias.c.alias)
-        .where(schema.alias.c.entity_id.in_(names))
-        .order_by(schema.alias.c.key)
-    )
-    for entity_id, alias in connection.execute(query_aliases):
-        if name_key(alias) != name_key(names[entity_id]):
-            aliases.setdefault(entity_id, []).append(alias)
+    aliases = _aliases(connection, scope, {row.id: row.name for row in page})
     return (
         tuple(
             Entity(
-                id=row[0],
+                id=row.id,
                 name=row.name,
-                type=row.type,
-                aliases=tuple(aliases.get(row[0], ())),
-                mentions=row[-3],
-                first_mentioned=row[-2],
-                last_mentioned=row[-1],
+                type=row.known_type,
+                aliases=aliases.get(row.id, ()),
+                mentions=row.mentions,
+                first_mentioned=row.first,
+                last_mentioned=row.last,
             )
             for row in page
         ),
         total,
     )
+
+
+def _aliases(connection: sa.Connection, scope: Scope, names: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What else a visible memory calls these entities, by id."""
+    found: dict[str, dict[str, str]] = {}
+    for some in chunks(list(names)):
+        said = (
+            sa.exists()
+            .where(
+                schema.spelling.c.domain == schema.alias.c.domain,
+                schema.spelling.c.key == schema.alias.c.key,
+                schema.spelling.c.home_id == schema.alias.c.home_id,
+                schema.spelling.c.memory_id == schema.memory.c.id,
+            )
+            .where(visible(scope, by_id=True))
+        )
+        query = (
+            sa.select(schema.alias.c.entity_id, schema.alias.c.key, schema.alias.c.alias)
+            .where(schema.alias.c.entity_id.in_(some), said)
+            .order_by(schema.alias.c.key, schema.alias.c.home_id)
+        )
+        for entity_id, key, alias in connection.execute(query):
+            if key != name_key(names[entity_id]):
+                found.setdefault(entity_id, {}).setdefault(key, alias)
+    return {entity_id: tuple(by_key.values()) for entity_id, by_key in found.items()}
+
+
+def find(connection: sa.Connection, scope: Scope, name: str) -> tuple[Entity, ...]:
+    """Visible entities of this id, name or alias: those spelled just so first, then the most mentioned."""
+    key = name_key(resolving.USER if resolving.is_user(name, UNKNOWN) else name)
+    known = resolve(connection, scope, [name, key])
+    ids = known.get(name) or known.get(key, ())
+    found, _ = page(connection, scope, ids=ids, limit=len(ids) or 1)
+    return tuple(sorted(found, key=lambda one: name not in (one.id, one.name, *one.aliases)))
 
 
 def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tuple[str, ...]:
@@ -206,25 +371,29 @@ def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tup
     return tuple(connection.execute(query).scalars())
 
 
-def _domains(scope: Scope) -> tuple[str, ...]:
+def domains(scope: Scope) -> tuple[str, ...]:
+    """Whose entities a scope knows: the user's, and the agent's."""
     return tuple(owner for owner in scope.owners if not owner.startswith("session:"))
 
 
-def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dict[str, str]:
-    """Entity ids by `name_key` of a name or alias, or by the id itself, for those known in `scope`."""
-    values = {"domains": _domains(scope), "keys": keys}
-    found: dict[str, str] = {}
+def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """All ids of entities by `name_key` of a name or alias, or by the id itself, for those known in `scope`.
+    One that was merged is answered with whom it counts as."""
+    values = {"domains": domains(scope), "keys": keys}
+    found: dict[str, dict[str, None]] = {}
     for query in (_BY_NAME, _BY_ID):
         for key, entity_id in connection.execute(query, values):
-            found.setdefault(key, entity_id)
-    return found
+            found.setdefault(key, {})[entity_id] = None
+    return {key: tuple(ids) for key, ids in found.items()}
 
 
 _BY_NAME = sa.select(schema.alias.c.key, schema.alias.c.entity_id).where(
     among(schema.alias.c.domain, "domains"), among(schema.alias.c.key, "keys")
 )
-_BY_ID = sa.select(schema.entity.c.id, schema.entity.c.id).where(
-    among(unindexed(schema.entity.c.domain), "domains"), among(schema.entity.c.id, "keys")
+_BY_ID = (
+    sa.select(schema.entity.c.id, sa.func.coalesce(schema.alias.c.entity_id, schema.entity.c.id))
+    .outerjoin(schema.alias, schema.alias.c.home_id == schema.entity.c.id)
+    .where(among(unindexed(schema.entity.c.domain), "domains"), among(schema.entity.c.id, "keys"))
 )
 
 
@@ -243,12 +412,15 @@ def mentions_of(connection: sa.Connection, scope: Scope, entity_id: str, limit: 
 def mentioned_by(connection: sa.Connection, memory_id: str) -> tuple[EntityRef, ...]:
     """Entities that a memory the caller was already shown mentions."""
     query = (
-        sa.select(schema.entity)
+        sa.select(schema.entity.c.id, schema.entity.c.name, known_type(schema.entity))
         .join(schema.mention, schema.mention.c.entity_id == schema.entity.c.id)
         .where(schema.mention.c.memory_id == memory_id)
-        .order_by(schema.entity.c.name)
+        .order_by(schema.entity.c.name, schema.entity.c.id)
     )
-    return tuple(EntityRef(id=row.id, name=row.name, type=row.type) for row in connection.execute(query))
+    return tuple(
+        EntityRef(id=entity_id, name=name, type=entity_type)
+        for entity_id, name, entity_type in connection.execute(query)
+    )
 
 
 FUNCTIONAL = frozenset(
@@ -298,23 +470,26 @@ _CONFLICTS = _conflicts()
 def relations(
     connection: sa.Connection, scope: Scope, *, entity_id: str | None = None, memory_id: str | None = None
 ) -> tuple[Relation, ...]:
-    """Relations that a visible memory says, of one entity or of one memory."""
+    """Relations that a visible memory says, of one entity or of one memory: those that hold first, then the
+    latest said."""
     subject, target = schema.entity.alias(), schema.entity.alias()
     query = (
         sa.select(
             schema.relation,
-            schema.predicate.c.name,
-            subject.c.name,
-            subject.c.type,
-            target.c.name,
-            target.c.type,
+            schema.predicate.c.name.label("predicate_name"),
+            subject.c.name.label("subject_name"),
+            known_type(subject).label("subject_type"),
+            target.c.name.label("object_name"),
+            known_type(target).label("object_type"),
+            schema.memory.c.state,
             schema.memory.c.valid_until.label("said_until"),
         )
         .join(schema.memory, schema.memory.c.id == schema.relation.c.memory_id)
         .join(schema.predicate, schema.predicate.c.code == schema.relation.c.predicate)
         .join(subject, subject.c.id == schema.relation.c.subject_id)
         .join(target, target.c.id == schema.relation.c.object_id)
-        .where(visible(scope))
+        # Between two that count as one there is nothing to say while they do.
+        .where(visible(scope), schema.relation.c.subject_id != schema.relation.c.object_id)
         .order_by(schema.memory.c.observed_at.desc(), schema.relation.c.id)
     )
     if entity_id is not None:
@@ -323,18 +498,56 @@ def relations(
         )
     if memory_id is not None:
         query = query.where(schema.relation.c.memory_id == memory_id)
-    return tuple(
-        Relation(
-            id=row.id,
-            subject=EntityRef(id=row.subject_id, name=row[8], type=row[9]),
-            predicate=row[7],
-            object=EntityRef(id=row.object_id, name=row[10], type=row[11]),
-            valid_from=row.valid_from,
-            valid_until=min((one for one in (row.valid_until, row.said_until) if one), default=None),
-            memory_id=row.memory_id,
+    now = datetime.now(UTC)
+    found: dict[tuple[str, str, int, str], Relation] = {}
+    for row in connection.execute(query):
+        until = min((one for one in (row.valid_until, row.said_until) if one), default=None)
+        found.setdefault(
+            (row.memory_id, row.subject_id, row.predicate, row.object_id),
+            Relation(
+                id=row.id,
+                subject=EntityRef(id=row.subject_id, name=row.subject_name, type=row.subject_type),
+                predicate=row.predicate_name,
+                object=EntityRef(id=row.object_id, name=row.object_name, type=row.object_type),
+                valid_from=row.valid_from,
+                valid_until=until,
+                is_current=row.state == "active" and (until is None or until > now),
+                memory_id=row.memory_id,
+            ),
         )
-        for row in connection.execute(query)
+    return tuple(sorted(found.values(), key=lambda one: not one.is_current))
+
+
+def statements(
+    connection: sa.Connection, scope: Scope, entity_id: str, limit: int
+) -> tuple[tuple[Memory, ...], int]:
+    """Visible facts whose subject an entity is, by when they became true or were said: the latest `limit` of
+    them, oldest first; and how many there are in all."""
+    since = sa.func.coalesce(schema.memory.c.valid_from, schema.memory.c.observed_at)
+    query = (
+        sa.select(*COLUMNS)
+        .join(schema.statement, schema.statement.c.memory_id == schema.memory.c.id)
+        .where(visible(scope), schema.statement.c.subject_id == entity_id)
     )
+    total = connection.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
+    latest = query.order_by(since.desc(), schema.memory.c.seq.desc()).limit(limit)
+    return tuple(memory_of(row) for row in reversed(connection.execute(latest).all())), total
+
+
+def most_spoken_of(
+    connection: sa.Connection, scope: Scope, scores: Mapping[str, float], limit: int
+) -> tuple[str, ...]:
+    """Ids of the entities that these memories mention, those with the largest sum of scores first."""
+    sums: dict[str, float] = {}
+    for some in chunks(list(scores)):
+        query = (
+            sa.select(schema.mention)
+            .join(schema.memory, schema.memory.c.id == schema.mention.c.memory_id)
+            .where(schema.memory.c.id.in_(some), visible(scope, by_id=True))
+        )
+        for memory_id, entity_id in connection.execute(query):
+            sums[entity_id] = sums.get(entity_id, 0.0) + scores[memory_id]
+    return tuple(sorted(sums, key=lambda one: (-sums[one], one)))[:limit]
 
 
 def mentioning(
@@ -368,7 +581,7 @@ def neighbours(connection: sa.Connection, entity_id: str, limit: int) -> tuple[s
     """Entities one step away: joined by a relation first, then those mentioned together most often."""
     forth = sa.select(schema.relation.c.object_id).where(schema.relation.c.subject_id == entity_id)
     back = sa.select(schema.relation.c.subject_id).where(schema.relation.c.object_id == entity_id)
-    related = sorted(connection.execute(forth.union(back)).scalars())
+    related = sorted(set(connection.execute(forth.union(back)).scalars()) - {entity_id})
     here, other = schema.mention.alias(), schema.mention.alias()
     together = (
         sa.select(other.c.entity_id)
@@ -383,47 +596,89 @@ def neighbours(connection: sa.Connection, entity_id: str, limit: int) -> tuple[s
 
 def drop_unmentioned(connection: sa.Connection, entity_ids: Iterable[str]) -> tuple[str, ...]:
     """Delete those of the entities that no memory mentions any more, and answer their ids; take from the
-    others the names that no memory calls them."""
+    others, and from those that count as them, the names that no memory calls them."""
     orphans: list[str] = []
     for some in chunks(sorted(entity_ids)):
         alone = sa.select(schema.entity.c.id).where(
             schema.entity.c.id.in_(some), ~sa.exists().where(schema.mention.c.entity_id == schema.entity.c.id)
         )
         here = list(connection.execute(alone).scalars())
-        connection.execute(sa.delete(schema.entity).where(schema.entity.c.id.in_(here)))
+        for entity_id in here:
+            everyone = members(connection, entity_id)
+            connection.execute(sa.delete(schema.entity).where(schema.entity.c.id.in_(everyone)))
         for entity_id in sorted(set(some).difference(here)):
             _respell(connection, entity_id)
         orphans.extend(here)
     return tuple(orphans)
 
 
-def _spell(connection: sa.Connection, domain: str, entity: NewEntity, entity_id: str, memory_id: str) -> None:
+def members(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
+    """An entity and all that count as it because they were merged into it, nearest first."""
+    found = [entity_id]
+    for one in found:
+        query = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into == one)
+        found.extend(connection.execute(query.order_by(schema.entity.c.id)).scalars())
+    return tuple(found)
+
+
+def _spell(connection: sa.Connection, domain: str, entity: NewEntity, named: _Named, memory_id: str) -> None:
     """Note that this memory calls the entity so."""
     for name in (entity.name, *entity.aliases):
-        known = sa.select(
-            sa.literal(domain), schema.alias.c.key, sa.literal(memory_id), sa.literal(name)
-        ).where(
-            schema.alias.c.domain == domain,
-            schema.alias.c.key == name_key(name),
-            schema.alias.c.entity_id == entity_id,
+        known = (
+            sa.select(
+                sa.literal(domain),
+                schema.alias.c.key,
+                schema.alias.c.home_id,
+                sa.literal(memory_id),
+                sa.literal(name),
+            )
+            .where(
+                schema.alias.c.domain == domain,
+                schema.alias.c.key == name_key(name),
+                schema.alias.c.entity_id == named.ref.id,
+            )
+            .order_by(schema.alias.c.home_id != named.home_id, schema.alias.c.home_id)
+            .limit(1)
         )
         connection.execute(
             insert(schema.spelling)
-            .from_select(["domain", "key", "memory_id", "name"], known)
+            .from_select(["domain", "key", "home_id", "memory_id", "name"], known)
             .on_conflict_do_nothing()
         )
 
 
 def _respell(connection: sa.Connection, entity_id: str) -> None:
-    """Keep of an entity's names those that a memory uses, as it spells them."""
+    """Keep of the names of an entity, and of those that count as it, what memories use, as they spell it."""
+    left: dict[str, list[tuple[str, list[str]]]] = {}
+    for home_id in members(connection, entity_id):
+        left[home_id] = _names_left(connection, home_id)
+        if left[home_id]:
+            _rename(connection, home_id, left[home_id])
+        elif home_id != entity_id:
+            into = sa.select(schema.entity.c.merged_into).where(schema.entity.c.id == home_id)
+            parent = connection.execute(into).scalar_one()
+            connection.execute(
+                sa.update(schema.entity)
+                .where(schema.entity.c.merged_into == home_id)
+                .values(merged_into=parent)
+            )
+            connection.execute(sa.delete(schema.entity).where(schema.entity.c.id == home_id))
+    if not left[entity_id]:
+        # Only what was merged into it is spoken of any more: it goes by their names.
+        _rename(connection, entity_id, [names for of_one in left.values() for names in of_one])
+
+
+def _names_left(connection: sa.Connection, home_id: str) -> list[tuple[str, list[str]]]:
+    """Keys of the names an entity has by itself, and how memories spell each; other names are deleted."""
     used = (
         sa.select(schema.alias.c.domain, schema.alias.c.key, schema.alias.c.alias, schema.spelling.c.name)
         .outerjoin(
             schema.spelling,
             (schema.spelling.c.domain == schema.alias.c.domain)
-            & (schema.spelling.c.key == schema.alias.c.key),
+            & (schema.spelling.c.key == schema.alias.c.key)
+            & (schema.spelling.c.home_id == schema.alias.c.home_id),
         )
-        .where(schema.alias.c.entity_id == entity_id)
+        .where(schema.alias.c.home_id == home_id)
     )
     spellings: dict[tuple[str, str], list[str]] = {}
     shown: dict[tuple[str, str], str] = {}
@@ -431,15 +686,25 @@ def _respell(connection: sa.Connection, entity_id: str) -> None:
         shown[domain, key] = alias
         spellings.setdefault((domain, key), []).extend([name] if name is not None else [])
     for (domain, key), names in spellings.items():
-        this = (schema.alias.c.domain == domain) & (schema.alias.c.key == key)
+        this = (
+            (schema.alias.c.domain == domain)
+            & (schema.alias.c.key == key)
+            & (schema.alias.c.home_id == home_id)
+        )
         if not names:
             connection.execute(sa.delete(schema.alias).where(this))
         elif shown[domain, key] not in names:
-            connection.execute(sa.update(schema.alias).where(this).values(alias=names[0]))
-    left = sorted(names for names in spellings.values() if names)
-    this_entity = schema.entity.c.id == entity_id
-    name = connection.execute(sa.select(schema.entity.c.name).where(this_entity)).scalar_one()
-    if left and not any(name in names for names in left):
-        same = [names for (_, key), names in spellings.items() if key == name_key(name) and names]
-        most_used = max(same or left, key=len)
-        connection.execute(sa.update(schema.entity).where(this_entity).values(name=most_used[0]))
+            # The form too: an accent may be what is forgotten.
+            renamed = {"alias": names[0], "form": resolving.written_form(names[0])}
+            connection.execute(sa.update(schema.alias).where(this).values(renamed))
+    return sorted((key, names) for (_, key), names in spellings.items() if names)
+
+
+def _rename(connection: sa.Connection, entity_id: str, left: Sequence[tuple[str, list[str]]]) -> None:
+    """Let an entity go by a name that a memory uses."""
+    this = schema.entity.c.id == entity_id
+    name = connection.execute(sa.select(schema.entity.c.name).where(this)).scalar_one()
+    if left and not any(name in names for _, names in left):
+        same = [names for key, names in left if key == name_key(name)]
+        most_used = max(same or [names for _, names in left], key=len)
+        connection.execute(sa.update(schema.entity).where(this).values(name=most_used[0]))

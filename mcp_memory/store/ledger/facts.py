@@ -40,10 +40,14 @@ def digest(text: str) -> str:
     return hashlib.sha256(name_key(text).encode()).hexdigest()[:20]
 
 
-def state(connection: sa.Connection, memory_id: str, subject_id: str, statement: Statement) -> None:
-    """Note what a memory says; what it said before counts no more."""
+def state(
+    connection: sa.Connection, memory_id: str, home_id: str, subject_id: str, statement: Statement
+) -> None:
+    """Note what a memory says of `home_id`, which counts as `subject_id`; what it said before counts no
+    more."""
     values = {
         "subject_id": subject_id,
+        "home_id": home_id,
         "slot": statement.slot,
         "value": statement.value,
         "negates": statement.negates,
@@ -97,6 +101,12 @@ def concerned(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str
         ended = sa.select(schema.succession.c.old_id).where(schema.succession.c.new_id.in_(some))
         found.update(dict.fromkeys(connection.execute(mates.union(ended)).scalars()))
     return tuple(found)
+
+
+def about(connection: sa.Connection, entity_ids: Sequence[str]) -> tuple[str, ...]:
+    """Every fact whose subject one of these entities is."""
+    query = sa.select(schema.statement.c.memory_id).where(schema.statement.c.subject_id.in_(entity_ids))
+    return tuple(connection.execute(query).scalars())
 
 
 def settle(connection: sa.Connection, memory_ids: Iterable[str]) -> tuple[str, ...]:

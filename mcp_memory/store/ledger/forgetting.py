@@ -258,7 +258,14 @@ def words_of(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str,
         )
         for row in connection.execute(own.where(schema.memory.c.id.in_(some))):
             words.extend(value for value in row if value)
-        names = sa.select(schema.spelling.c.name, schema.spelling.c.key)
+        names = sa.select(
+            schema.spelling.c.name, schema.spelling.c.key, schema.alias.c.alias, schema.alias.c.form
+        ).join(
+            schema.alias,
+            (schema.alias.c.domain == schema.spelling.c.domain)
+            & (schema.alias.c.key == schema.spelling.c.key)
+            & (schema.alias.c.home_id == schema.spelling.c.home_id),
+        )
         for row in connection.execute(names.where(schema.spelling.c.memory_id.in_(some))):
             words.extend(row)
         joined = sa.select(schema.predicate.c.name).join(
@@ -281,7 +288,7 @@ def words_left(connection: sa.Connection) -> Iterator[str]:
             schema.memory.c.source,
         ),
         sa.select(schema.entity.c.name),
-        sa.select(schema.alias.c.alias, schema.alias.c.key),
+        sa.select(schema.alias.c.alias, schema.alias.c.key, schema.alias.c.form),
         sa.select(schema.spelling.c.name),
         sa.select(schema.predicate.c.name),
     ):

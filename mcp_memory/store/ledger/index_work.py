@@ -69,6 +69,14 @@ def enqueue(
         )
 
 
+def enqueue_unless_pending(connection: sa.Connection, ids: Sequence[str], since: datetime) -> tuple[str, ...]:
+    """Note index work for those of the memories that do not wait for it already; answers which."""
+    waiting = pending_ids(connection)
+    new = tuple(one for one in ids if one not in waiting)
+    enqueue(connection, new, "index", since)
+    return new
+
+
 def pending(connection: sa.Connection, limit: int) -> tuple[Pending, ...]:
     """Work that is acknowledged and not done, oldest first."""
     query = (
@@ -169,7 +177,9 @@ def graph_rows(connection: sa.Connection, ids: Sequence[str] | None = None) -> G
         mentions.extend((row[0], row[1]) for row in connection.execute(of_mentions))
         relations.extend(RelationRow(*row) for row in connection.execute(of_relations))
     if ids is None:
-        entity_ids = list(connection.execute(sa.select(schema.entity.c.id)).scalars())
+        # What was merged into another is that other one here.
+        unmerged = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into.is_(None))
+        entity_ids = list(connection.execute(unmerged).scalars())
     else:
         ends = (end for relation in relations for end in relation[:2])
         entity_ids = list(dict.fromkeys((*(entity_id for _, entity_id in mentions), *ends)))
@@ -179,7 +189,11 @@ def graph_rows(connection: sa.Connection, ids: Sequence[str] | None = None) -> G
 def counts(connection: sa.Connection) -> tuple[int, int, int]:
     """Memories, entities and relations in the whole ledger."""
     memories, entities, relations = (
-        connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
-        for table in (schema.memory, schema.entity, schema.relation)
+        connection.execute(sa.select(sa.func.count()).select_from(rows)).scalar_one()
+        for rows in (
+            schema.memory,
+            sa.select(schema.entity.c.id).where(schema.entity.c.merged_into.is_(None)).subquery(),
+            schema.relation,
+        )
     )
     return memories, entities, relations

@@ -213,9 +213,9 @@ def _state(
     verdicts: Sequence[tuple[str, Literal["supersedes", "contradicts"]]],
 ) -> None:
     if statement is not None:
-        subject_id = entities.named(connection, memory, statement.subject)
-        if subject_id is not None:
-            facts.state(connection, memory.id, subject_id, statement)
+        named = entities.named(connection, memory, statement.subject)
+        if named is not None:
+            facts.state(connection, memory.id, *named, statement)
     at = facts.takes_place(memory.kind, memory.observed_at, memory.valid_from)
     for known_id, judgement in verdicts:
         facts.judge(connection, memory.id, known_id, judgement, at)

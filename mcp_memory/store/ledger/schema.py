@@ -10,6 +10,8 @@ from typing import Any, Literal, cast
 
 import sqlalchemy as sa
 
+from mcp_memory import resolving
+
 PARAMETERS = 500
 """Ids bound in one statement: well below SQLite's limit of 32,766 parameters."""
 
@@ -132,14 +134,20 @@ entity = sa.Table(
 alias = sa.Table(
     "alias",
     _schema,
+    # A name, and whose it is: two entities of one domain may be called alike ("Apple", "apple").
     sa.Column("domain", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
+    # Whose name it is by itself. `entity_id` is whom that one counts as, itself where it is not merged.
+    sa.Column(
+        "home_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True, index=True
+    ),
     sa.Column("alias", sa.Text, nullable=False),
     sa.Column(
         "entity_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False, index=True
     ),
-    # Whose name it was before that one was merged into another.
-    sa.Column("home_id", sa.Text),
+    # See `resolving.written_form`.
+    sa.Column("form", sa.Text, nullable=False),
+    sa.Index("alias_by_form", "domain", "form"),
 )
 spelling = sa.Table(
     "spelling",
@@ -147,11 +155,14 @@ spelling = sa.Table(
     # Which memory calls an entity so: a name nobody but a forgotten memory used goes with it.
     sa.Column("domain", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("home_id", sa.Text, primary_key=True),
     sa.Column(
         "memory_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True, index=True
     ),
     sa.Column("name", sa.Text, nullable=False),
-    sa.ForeignKeyConstraint(["domain", "key"], ["alias.domain", "alias.key"], ondelete="CASCADE"),
+    sa.ForeignKeyConstraint(
+        ["domain", "key", "home_id"], ["alias.domain", "alias.key", "alias.home_id"], ondelete="CASCADE"
+    ),
 )
 mention = sa.Table(
     "mention",
@@ -182,7 +193,14 @@ relation = sa.Table(
     sa.Column("memory_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), nullable=False),
     sa.Column("valid_from", Time),
     sa.Column("valid_until", Time),
-    sa.UniqueConstraint("memory_id", "subject_id", "predicate", "object_id"),
+    # Who was named; subject and object are whom they count as.
+    sa.Column(
+        "subject_home", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.Column(
+        "object_home", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.UniqueConstraint("memory_id", "subject_home", "predicate", "object_home"),
 )
 pending = sa.Table(
     "pending",
@@ -253,6 +271,8 @@ statement = sa.Table(
     # place.
     sa.Column("until", Time),
     sa.Index("statement_by_slot", "subject_id", "slot"),
+    # Whom it names; the subject is whom that one counts as.
+    sa.Column("home_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), nullable=False, index=True),
 )
 succession = sa.Table(
     "succession",
@@ -315,8 +335,18 @@ def _migration_2(connection: sa.Connection) -> None:
         "(id TEXT NOT NULL PRIMARY KEY, made_at BIGINT NOT NULL, due_at BIGINT NOT NULL)"
     )
     connection.exec_driver_sql("CREATE INDEX ix_forgetting_due_at ON forgetting (due_at)")
-    for table in (source, spelling, written, receipt, backup):
+    for table in (source, written, receipt, backup):
         table.create(connection)
+    connection.exec_driver_sql(
+        """
+        CREATE TABLE spelling (
+            domain TEXT NOT NULL, key TEXT NOT NULL, memory_id TEXT NOT NULL, name TEXT NOT NULL,
+            PRIMARY KEY (domain, key, memory_id),
+            FOREIGN KEY (domain, key) REFERENCES alias (domain, key) ON DELETE CASCADE,
+            FOREIGN KEY (memory_id) REFERENCES memory (id) ON DELETE CASCADE
+        )"""
+    )
+    connection.exec_driver_sql("CREATE INDEX ix_spelling_memory_id ON spelling (memory_id)")
     hidden = next(one for one in memory.indexes if one.name == "memory_by_forgetting")
     hidden.create(connection)
     # Who used which name was not kept: where the words stand in a text, that memory did; else all that
@@ -347,9 +377,54 @@ def _migration_4(connection: sa.Connection) -> None:
         "ALTER TABLE entity ADD COLUMN merged_into TEXT REFERENCES entity (id) ON DELETE SET NULL"
     )
     connection.exec_driver_sql("CREATE INDEX ix_entity_merged_into ON entity (merged_into)")
-    connection.exec_driver_sql("ALTER TABLE alias ADD COLUMN home_id TEXT")
+    _rehome(connection)
     for table in (statement, succession, extraction, llm_usage, apart):
         table.create(connection)
+
+
+def _rehome(connection: sa.Connection) -> None:
+    """Names, who spells them, and relations, each with whose it is by itself."""
+    run = connection.exec_driver_sql
+    run("CREATE TEMP TABLE old_spelling AS SELECT * FROM spelling")
+    run("CREATE TEMP TABLE old_alias AS SELECT * FROM alias")
+    run("CREATE TEMP TABLE old_relation AS SELECT * FROM relation")
+    # Spelling before alias: a drop deletes what refers to its rows.
+    for table in ("spelling", "alias", "relation"):
+        run(f"DROP TABLE {table}")
+    for table in (alias, spelling, relation):
+        table.create(connection)
+    names = run("SELECT domain, key, alias, entity_id FROM old_alias").mappings().all()
+    rows = [
+        {**row, "home_id": row["entity_id"], "form": resolving.written_form(row["alias"])} for row in names
+    ]
+    if rows:
+        connection.execute(sa.insert(alias), rows)
+    run(
+        "INSERT INTO spelling (domain, key, home_id, memory_id, name)"
+        " SELECT s.domain, s.key, a.entity_id, s.memory_id, s.name"
+        " FROM old_spelling s JOIN old_alias a USING (domain, key)"
+    )
+    # Who mentions an entity names it: a split goes by that.
+    run(
+        """
+        INSERT INTO spelling (domain, key, home_id, memory_id, name)
+        SELECT a.domain, a.key, a.home_id, m.memory_id, a.alias
+        FROM mention m JOIN alias a ON a.home_id = m.entity_id AND a.key = (
+            SELECT key FROM alias x JOIN entity e ON e.id = x.home_id
+            WHERE x.home_id = m.entity_id ORDER BY x.alias <> e.name, key LIMIT 1)
+        WHERE NOT EXISTS (
+            SELECT 1 FROM spelling s WHERE s.memory_id = m.memory_id AND s.home_id = m.entity_id)"""
+    )
+    run(
+        """
+        INSERT INTO relation
+            (id, subject_id, predicate, object_id, memory_id, valid_from, valid_until,
+             subject_home, object_home)
+        SELECT id, subject_id, predicate, object_id, memory_id, valid_from, valid_until, subject_id, object_id
+        FROM old_relation"""
+    )
+    for table in ("old_spelling", "old_alias", "old_relation"):
+        run(f"DROP TABLE {table}")
 
 
 def _migration_5(connection: sa.Connection) -> None:

@@ -1,0 +1,338 @@
+"""Which names are one: the same person or thing written otherwise, and what only looks alike.
+
+Pure: names, types and vectors in, a verdict out. Similarity alone never makes two entities one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Literal
+
+from mcp_memory.models import EntityType, name_key
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+USER = "The user"
+"""Who "I" is, where nobody says a name."""
+USER_ALIASES = ("User", "I", "me", "myself")
+
+NEAR = 0.72
+"""Cosine of two names, each embedded alone by the shipped model, from which they are worth a look. Of 30
+pairs of names of one thing (Dave, David; NYC, New York City) 24 lie above, of 32 of two things (Tuesday,
+Thursday; Maria and Mario Silva) four: it finds what to ask about, and decides nothing."""
+MARGIN = 0.08
+"""What is this much farther than the nearest candidate is not looked at; what is nearer than that is as
+likely, so both are listed. The standard deviation of the 24 pairs above is .07."""
+SHORTEST = 3
+"""Letters and digits of a name that may be taken for another form of a name: with fewer, too much is."""
+
+Verdict = Literal["same", "review", "different"]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What is known of an entity here: its type, and every name it goes by."""
+
+    type: EntityType
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How two entities compare. `score`, 0 to 1, orders what is to be reviewed; `why` is for a person."""
+
+    verdict: Verdict
+    score: float = 0.0
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two of the entities compared, by their places, that may be one."""
+
+    one: int
+    other: int
+    score: float
+    why: str
+
+
+_USER_KEYS = frozenset(map(name_key, (USER, *USER_ALIASES)))
+
+
+def is_user(name: str, entity_type: EntityType) -> bool:
+    """Whether the name stands for whoever is remembered: "I", "me", "the user"."""
+    return entity_type in ("person", "concept") and name_key(name) in _USER_KEYS
+
+
+_WAVERING: tuple[frozenset[EntityType], ...] = (
+    frozenset({"organisation", "product", "project", "tool", "title", "code", "file", "url"}),
+    frozenset({"organisation", "place"}),
+)
+"""Types that extractors give to one thing by turns: a maker and what it makes, a house and who runs it."""
+_EXACT: frozenset[EntityType] = frozenset({"email", "url", "handle", "code", "file"})
+"""Names in which every sign counts."""
+
+
+def is_compatible(one: EntityType, other: EntityType) -> bool:
+    """Whether two types may be one entity's. "concept" is also what is said by who knows no better."""
+    return one == other or "concept" in (one, other) or any({one, other} <= group for group in _WAVERING)
+
+
+def may_share(name: str, entity_type: EntityType, other_name: str, other_type: EntityType) -> bool:
+    """Whether two names that differ in capitals at most may be one entity's: the fruit "apple" is not Apple.
+
+    People are called in small letters too, so that tells nothing of them.
+    """
+    if not is_compatible(entity_type, other_type):
+        return False
+    return not (
+        _is_noun_beside(name, entity_type, other_name, other_type)
+        or _is_noun_beside(other_name, other_type, name, entity_type)
+    )
+
+
+def _is_noun_beside(noun: str, noun_type: EntityType, name: str, name_type: EntityType) -> bool:
+    return (
+        noun_type == "concept"
+        and name_type not in ("concept", "person")
+        and noun == noun.lower()
+        and name != name.lower()
+    )
+
+
+def chosen(
+    name: str, entity_type: EntityType, candidates: Sequence[tuple[str, EntityType]], *, is_typed: bool = True
+) -> int | None:
+    """The place of the one candidate that this name means, of those whose names are equal but for capitals.
+
+    Of several, the one of the same type, then the one spelled the same; None where none fits, or two fit
+    alike. Without `is_typed` nobody said what the name is of, as in a relation: then spelling tells more than
+    type, and small letters nothing.
+    """
+    fits = [
+        place
+        for place, (other_name, other_type) in enumerate(candidates)
+        if not is_typed or may_share(name, entity_type, other_name, other_type)
+    ]
+    of_type = {place for place in fits if candidates[place][1] == entity_type}
+    spelled = {place for place in fits if candidates[place][0] == name}
+    for better in (of_type, spelled) if is_typed else (spelled, of_type):
+        fits = [place for place in fits if place in better] or fits
+    # Two of one name and type are told apart by nothing; a third one would not help.
+    return fits[0] if len(fits) == 1 or (fits and fits[0] in of_type) else None
+
+
+_TITLES = frozenset(
+    "dr prof professor mr mrs ms miss mx sir herr frau monsieur madame senor senora dott".split()
+)
+_LEGAL = frozenset(
+    """
+    inc incorporated corp corporation ltd limited llc llp plc gmbh ag kg ug sarl srl spa bv nv oy oyj asa pty
+    """.split()
+)
+"""Without "co" and "sa", which end other names too: "Tiffany & Co." is not Tiffany."""
+_LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
+_APOSTROPHE = re.compile(r"(?<=\w)['’ʼ`´](?=\w)")
+# "v1.2" is not "v12", and ".NET" is not "net".
+_DOT = re.compile(r"(?<=\w)\.(?!(?<=\d\.)\d)")
+_HYPHEN = re.compile(r"(?<=[^\W\d])[-‐‑‒–—](?=\w)|(?<=\d)[-‐‑‒–—](?=[^\W\d])")
+_MARKS = re.compile(r"[,;:!?\"“”„«»‘()\[\]{}]|(?<!\w)['’]|['’](?!\w)")
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    words: tuple[str, ...]
+    title: str
+    legal: str
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+def written_form(name: str) -> str:
+    """What is left of a name without accents, punctuation, title and legal form: equal for the forms in which
+    one name is written. It is stored: another rule needs a migration.
+
+    `Dr. José Müller-Roth` → `jose muller roth`, `Acme Inc.` → `acme`; `C++` and `C#` stay what they are.
+    """
+    return _form(name).text
+
+
+def _form(name: str) -> _Form:
+    text = _MARKS.sub(" ", _HYPHEN.sub(" ", _DOT.sub("", _APOSTROPHE.sub("", _plain(name)))))
+    words = text.split()
+    # "Dr. Miller" may be anybody's doctor: without a first name the title is part of who is meant.
+    title = words.pop(0) if len(words) > 2 and words[0] in _TITLES else ""
+    legal: list[str] = []
+    while len(words) > 1 and words[-1] in _LEGAL:
+        legal.insert(0, words.pop())
+    return _Form(tuple(words), title, " ".join(legal))
+
+
+def _plain(name: str) -> str:
+    """Latin letters without their accents. In other scripts such marks make other letters."""
+    plain: list[str] = []
+    for character in unicodedata.normalize("NFD", name_key(name)):
+        if unicodedata.combining(character) and plain and "a" <= plain[-1] <= "z":
+            continue
+        plain.append(character)
+    return unicodedata.normalize("NFC", "".join(plain)).translate(_LETTERS)
+
+
+def compare(one: Called, other: Called) -> Likeness:
+    """What the names and types of two entities say of whether they are one.
+
+    `same` needs one name in another written form, compatible types, and no two names that speak against it.
+    """
+    if not is_compatible(one.type, other.type):
+        return Likeness("different")
+    pairs = [(_form(a), _form(b), a, b) for a in one.names for b in other.names]
+    found = max(
+        (_compared(one.type, other.type, *pair) for pair in pairs),
+        key=lambda likeness: likeness.score,
+        default=Likeness("different"),
+    )
+    if found.verdict == "same" and any(a.words == b.words and _disagree(a, b) for a, b, _, _ in pairs):
+        return Likeness("review", 0.8, f"{found.why}, but another title or legal form is known")
+    return found
+
+
+def _compared(
+    one_type: EntityType, other_type: EntityType, one: _Form, other: _Form, one_name: str, other_name: str
+) -> Likeness:
+    names = f"“{one_name}” and “{other_name}”"
+    if name_key(one_name) == name_key(other_name):
+        return Likeness("review", 0.9, f"{names} are the same word, of another type or in other letters")
+    if {one_type, other_type} & _EXACT or _numbers(one) != _numbers(other):
+        return Likeness("different")
+    if one.words == other.words:
+        types = (one_type, other_type)
+        is_explained = (one.title == other.title or "person" in types) and (
+            one.legal == other.legal or "organisation" in types
+        )
+        is_long = len("".join(one.words)) >= SHORTEST
+        if is_explained and is_long and may_share(one_name, one_type, other_name, other_type):
+            return Likeness("same", 1.0, f"{names} are one name in two written forms")
+        return Likeness("review", 0.85, f"{names} are nearly one name")
+    return _contained(one_type, other_type, one, other, names)
+
+
+def _disagree(one: _Form, other: _Form) -> bool:
+    """Mr. and Mrs. John Smith are two, and so are Acme Inc. and Acme GmbH."""
+    return bool(one.title and other.title and one.title != other.title) or bool(
+        one.legal and other.legal and one.legal != other.legal
+    )
+
+
+def _numbers(form: _Form) -> list[str]:
+    return _NUMBER.findall(form.text)
+
+
+_MADE: frozenset[EntityType] = frozenset({"organisation", "product", "project", "tool"})
+
+
+def _contained(
+    one_type: EntityType, other_type: EntityType, one: _Form, other: _Form, names: str
+) -> Likeness:
+    """Ann may be Ann Miller, and so may Miller; Acme may be Acme Robotics. Lisbon is not Lisbon Airport."""
+    short, long = sorted((one.words, other.words), key=len)
+    begins, ends = long[: len(short)] == short, long[-len(short) :] == short
+    if not short or len("".join(short)) < SHORTEST or not (begins or ends):
+        return Likeness("different")
+    why = f"{names}: one is part of the other"
+    types = {one_type, other_type}
+    if "person" in types:
+        return Likeness("review", 0.7 if types == {"person"} else 0.6, why)
+    if begins and types <= _MADE:
+        return Likeness("review", 0.5, why)
+    if begins and types == {"concept"} and (len(short), len(long)) == (1, 2):
+        return Likeness("review", 0.3, why)
+    return Likeness("different")
+
+
+def only_same(new: Called, known: Sequence[Called]) -> int | None:
+    """The place of the one entity that a new one is, by its first name in another written form; or that is
+    known only by names which are given to the new one too. None where two come near."""
+    name = Called(new.type, new.names[:1])
+    near = [
+        (place, likeness.verdict)
+        for place, other in enumerate(known)
+        if (likeness := compare(name, other)).verdict != "different"
+    ]
+    if near:
+        return near[0][0] if len(near) == 1 and near[0][1] == "same" else None
+    given = set(map(name_key, new.names[1:]))
+    if len(known) == 1 and is_compatible(new.type, known[0].type):
+        # Bob, if Robert is "also Bob"; but not one who is known as Bob Smith too, and not Ann, if Ann Miller
+        # is "also Ann": that says no more than her name does.
+        return 0 if given.issuperset(map(name_key, known[0].names)) else None
+    return None
+
+
+def to_review(entities: Sequence[Called], vectors: NDArray[np.float32] | None = None) -> tuple[Pair, ...]:
+    """Pairs that may be one, best first: by their names, and by what their names mean.
+
+    `vectors` are those of each one's first name, `(n, d)` and normalised; None where nothing embeds.
+    """
+    found: dict[tuple[int, int], Pair] = {}
+    for one, other in _neighbours(entities):
+        likeness = compare(entities[one], entities[other])
+        if likeness.verdict != "different":
+            found[one, other] = Pair(one, other, likeness.score, likeness.why)
+    for pair in () if vectors is None else _near_in_meaning(entities, vectors):
+        found.setdefault((pair.one, pair.other), pair)
+    return tuple(sorted(found.values(), key=lambda pair: (-pair.score, pair.one, pair.other)))
+
+
+def _neighbours(entities: Sequence[Called]) -> Iterable[tuple[int, int]]:
+    """Pairs one of whose names begins or ends as another's does: all that `compare` can say anything of."""
+    by_form: dict[tuple[str, ...], set[int]] = {}
+    forms = [{form.words for form in map(_form, one.names)} for one in entities]
+    for place, of_one in enumerate(forms):
+        for words in of_one:
+            by_form.setdefault(words, set()).add(place)
+    pairs: set[tuple[int, int]] = set()
+    for places in by_form.values():
+        pairs.update(combinations(sorted(places), 2))
+    for place, of_one in enumerate(forms):
+        for words in of_one:
+            for length in range(1, len(words)):
+                for part in (words[:length], words[-length:]):
+                    near = by_form.get(part, set()) - {place}
+                    pairs.update((min(place, other), max(place, other)) for other in near)
+    return sorted(pairs)
+
+
+def _near_in_meaning(entities: Sequence[Called], vectors: NDArray[np.float32]) -> Iterable[Pair]:
+    import numpy as np
+
+    cosines = vectors @ vectors.T
+    for places in _by_type(entities):
+        of_type = cosines[np.ix_(places, places)].copy()
+        np.fill_diagonal(of_type, 0.0)
+        if not of_type.size:
+            continue
+        nearest = of_type.max(axis=1)
+        least = np.maximum(np.maximum(nearest[:, None], nearest[None, :]) - MARGIN, NEAR)
+        for row, column in np.argwhere(np.triu(of_type >= least)):
+            one, other = places[int(row)], places[int(column)]
+            names = entities[one].names[0], entities[other].names[0]
+            if _numbers(_form(names[0])) != _numbers(_form(names[1])):
+                continue
+            cosine = float(of_type[row, column])
+            why = f"“{names[0]}” and “{names[1]}” are near in meaning ({cosine:.2f})"
+            yield Pair(one, other, round(cosine * 0.8, 4), why)
+
+
+def _by_type(entities: Sequence[Called]) -> Iterable[list[int]]:
+    """Places of each type whose names may differ."""
+    for entity_type in {one.type for one in entities} - _EXACT:
+        yield [place for place, one in enumerate(entities) if one.type == entity_type]

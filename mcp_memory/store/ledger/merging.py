@@ -1,0 +1,203 @@
+"""Entities that are one: merged, split again, or found to be two; each function takes a transaction.
+
+Nothing is lost by a merge. Every name, relation and statement keeps whose it is by itself (its home) beside
+whom that one counts as now, and mentions follow from the names that memories use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from mcp_memory.models import Entity, EntityRef, Scope, name_key
+from mcp_memory.store.ledger import entities, facts, index_work, schema
+from mcp_memory.store.ledger.rows import visible
+from mcp_memory.store.ledger.schema import chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Regrouped:
+    """What a merge or a split did. `other` is who was merged into `kept`, or split from it."""
+
+    kept: EntityRef | None
+    """None where nothing speaks of it by a name of its own any more."""
+    other: EntityRef
+    memories: int
+    """Visible ones that mention the other."""
+    removed: tuple[str, ...]
+    """Ids of entities that are no more, or are part of another now."""
+    to_index: tuple[str, ...] = ()
+    """Memories whose place in the graph has changed, and that do not wait to be indexed anyway."""
+
+
+def merge(
+    connection: sa.Connection, scope: Scope, kept_id: str, gone_id: str, now: datetime
+) -> Regrouped | None:
+    """Let all that speaks of one entity speak of another; None where one of them is not visible here, or they
+    are not of the same domain. `split` takes it back."""
+    kept, gone = (_visible(connection, scope, one) for one in (kept_id, gone_id))
+    if kept is None or gone is None or _domain(connection, kept_id) != _domain(connection, gone_id):
+        return None
+    mentions, relation, statement = schema.mention.c, schema.relation.c, schema.statement.c
+    of_gone = sa.select(mentions.memory_id, sa.literal(kept_id)).where(mentions.entity_id == gone_id)
+    concerned = list(connection.execute(of_gone).scalars())
+    for change in (
+        insert(schema.mention).from_select(["memory_id", "entity_id"], of_gone).on_conflict_do_nothing(),
+        sa.delete(schema.mention).where(mentions.entity_id == gone_id),
+        sa.update(schema.entity).where(schema.entity.c.id == gone_id).values(merged_into=kept_id),
+        sa.update(schema.alias).where(schema.alias.c.entity_id == gone_id).values(entity_id=kept_id),
+        sa.update(schema.relation).where(relation.subject_id == gone_id).values(subject_id=kept_id),
+        sa.update(schema.relation).where(relation.object_id == gone_id).values(object_id=kept_id),
+        sa.update(schema.statement).where(statement.subject_id == gone_id).values(subject_id=kept_id),
+    ):
+        connection.execute(change)
+    # What is true of one at a time is so of both together.
+    facts.settle(connection, facts.about(connection, [kept_id]))
+    to_index = index_work.enqueue_unless_pending(connection, concerned, now)
+    return Regrouped(kept, gone, gone.mentions, (gone_id,), to_index)
+
+
+def split(connection: sa.Connection, scope: Scope, home_id: str, now: datetime) -> Regrouped | None:
+    """Give an entity that was merged into another back what is its own, with all that was merged into it
+    before; None where it is not visible here, or not merged. The two are not listed for review again."""
+    other = _member(connection, scope, home_id)
+    if other is None:
+        return None
+    root_id, parent_id, part = other
+    group = entities.members(connection, home_id)
+    alias, relation, statement = schema.alias.c, schema.relation.c, schema.statement.c
+    spelled = sa.select(schema.spelling.c.memory_id).where(schema.spelling.c.home_id.in_(group))
+    concerned = list(connection.execute(spelled.distinct()).scalars())
+    for change in (
+        sa.update(schema.entity).where(schema.entity.c.id == home_id).values(merged_into=None),
+        sa.update(schema.alias).where(alias.home_id.in_(group)).values(entity_id=home_id),
+        sa.update(schema.relation).where(relation.subject_home.in_(group)).values(subject_id=home_id),
+        sa.update(schema.relation).where(relation.object_home.in_(group)).values(object_id=home_id),
+        sa.update(schema.statement).where(statement.home_id.in_(group)).values(subject_id=home_id),
+    ):
+        connection.execute(change)
+    facts.settle(connection, facts.about(connection, [root_id, home_id]))
+    for some in chunks(concerned):
+        _part_mentions(connection, some, root_id, home_id)
+    one, two = sorted((parent_id, home_id))
+    connection.execute(insert(schema.apart).values(one_id=one, other_id=two).on_conflict_do_nothing())
+    # All that was said of it by its own names may be forgotten by now.
+    removed = entities.drop_unmentioned(connection, [root_id])
+    kept = _visible(connection, scope, root_id)
+    to_index = index_work.enqueue_unless_pending(connection, concerned, now)
+    return Regrouped(kept, part, _count(connection, scope, home_id), removed, to_index)
+
+
+def _part_mentions(connection: sa.Connection, memory_ids: Sequence[str], root_id: str, home_id: str) -> None:
+    """Mentions of those who call it by a name of its own; and no more of the other, where that was all."""
+    connection.execute(
+        insert(schema.mention)
+        .values([{"memory_id": one, "entity_id": home_id} for one in memory_ids])
+        .on_conflict_do_nothing()
+    )
+    still = (
+        sa.select(schema.spelling.c.memory_id)
+        .join(
+            schema.alias,
+            (schema.alias.c.domain == schema.spelling.c.domain)
+            & (schema.alias.c.key == schema.spelling.c.key)
+            & (schema.alias.c.home_id == schema.spelling.c.home_id),
+        )
+        .where(schema.alias.c.entity_id == root_id)
+    )
+    only_here = schema.mention.c.memory_id.in_(memory_ids) & schema.mention.c.memory_id.not_in(still)
+    connection.execute(sa.delete(schema.mention).where(schema.mention.c.entity_id == root_id, only_here))
+
+
+def merged(connection: sa.Connection, scope: Scope, name: str) -> tuple[EntityRef, ...]:
+    """Visible entities of this id, name or alias that count as another; or those which count directly as the
+    one that is called so."""
+    alias = schema.alias.c
+    domains = entities.domains(scope)
+    by_name = sa.select(alias.home_id).where(
+        alias.domain.in_(domains), alias.key == name_key(name), alias.home_id != alias.entity_id
+    )
+    by_id = sa.select(alias.home_id).where(
+        alias.domain.in_(domains), alias.home_id == name, alias.home_id != alias.entity_id
+    )
+    found = set(connection.execute(sa.union(by_name, by_id)).scalars())
+    if not found:
+        into = entities.resolve(connection, scope, [name, name_key(name)])
+        ids = {one for several in into.values() for one in several}
+        query = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into.in_(ids))
+        found = set(connection.execute(query).scalars())
+    members = (_member(connection, scope, one) for one in sorted(found))
+    return tuple(member[2] for member in members if member is not None)
+
+
+def _member(connection: sa.Connection, scope: Scope, home_id: str) -> tuple[str, str, EntityRef] | None:
+    """Whom a merged entity counts as, whom it was merged into, and itself, if a visible memory names it."""
+    group = entities.members(connection, home_id)
+    alias, spelling = schema.alias.c, schema.spelling.c
+    query = (
+        sa.select(alias.entity_id, schema.entity.c.merged_into, schema.entity.c.name, schema.entity.c.type)
+        .select_from(schema.alias)
+        .join(schema.entity, schema.entity.c.id == sa.literal(home_id))
+        .join(
+            schema.spelling,
+            (spelling.domain == alias.domain)
+            & (spelling.key == alias.key)
+            & (spelling.home_id == alias.home_id),
+        )
+        .join(schema.memory, schema.memory.c.id == spelling.memory_id)
+        .where(alias.home_id.in_(group), schema.entity.c.merged_into.is_not(None), visible(scope))
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return row.entity_id, row.merged_into, EntityRef(id=home_id, name=row.name, type=row.type)
+
+
+def part(connection: sa.Connection, one_id: str, other_id: str) -> None:
+    """Note that somebody has found two visible entities to be two."""
+    one, two = sorted((one_id, other_id))
+    connection.execute(insert(schema.apart).values(one_id=one, other_id=two).on_conflict_do_nothing())
+
+
+def parted(connection: sa.Connection, ids: Sequence[str]) -> frozenset[tuple[str, str]]:
+    """Pairs of these entities that were found to be two, they or what counts as them; smaller id first."""
+    one, other = schema.alias.alias(), schema.alias.alias()
+    query = (
+        sa.select(one.c.entity_id, other.c.entity_id)
+        .distinct()
+        .select_from(schema.apart)
+        .join(one, one.c.home_id == schema.apart.c.one_id)
+        .join(other, other.c.home_id == schema.apart.c.other_id)
+    )
+    known = set(ids)
+    return frozenset(
+        (min(a, b), max(a, b)) for a, b in connection.execute(query) if a in known and b in known
+    )
+
+
+def reviewed(connection: sa.Connection, scope: Scope, limit: int) -> tuple[tuple[Entity, ...], ...]:
+    """The entities to compare with each other: the most mentioned `limit` of each domain."""
+    return tuple(
+        entities.page(connection, scope, domain=domain, limit=limit)[0] for domain in entities.domains(scope)
+    )
+
+
+def _visible(connection: sa.Connection, scope: Scope, entity_id: str) -> Entity | None:
+    found, _ = entities.page(connection, scope, ids=[entity_id], limit=1)
+    return found[0] if found else None
+
+
+def _domain(connection: sa.Connection, entity_id: str) -> str:
+    return connection.execute(
+        sa.select(schema.entity.c.domain).where(schema.entity.c.id == entity_id)
+    ).scalar_one()
+
+
+def _count(connection: sa.Connection, scope: Scope, entity_id: str) -> int:
+    found = _visible(connection, scope, entity_id)
+    return 0 if found is None else found.mentions
