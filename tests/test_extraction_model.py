@@ -18,8 +18,17 @@ from scripted_model import Failure, Reply, ScriptedModel, asked, in_turn
 
 from mcp_memory.config import load
 from mcp_memory.errors import ConfigError, ExtractionFailed
-from mcp_memory.extraction import Extraction, Known, Passage, Turn, Usage, Verdict, create_extractor
-from mcp_memory.extraction.model import ModelExtractor, passage_text, rewrite_query
+from mcp_memory.extraction import (
+    Extraction,
+    Known,
+    Passage,
+    Turn,
+    Usage,
+    Verdict,
+    create_extractor,
+    rewrite_query,
+)
+from mcp_memory.extraction.model import ModelExtractor, passage_text
 from mcp_memory.extraction.reply import json_in, read_facts, slot_of, understood
 
 OBSERVED = datetime(2023, 5, 8, 10, tzinfo=UTC)
@@ -574,6 +583,7 @@ async def test_a_question_is_put_in_at_most_three_other_ways() -> None:
             others, usage = await rewrite_query(extractor, "where does Ann live?", OBSERVED)
     assert others == ("Ann's home", "Ann moved to", "Ann's city")
     assert usage == Usage(1, 9, 4, 0)
+    assert await rewrite_query(None, "where?", OBSERVED) == ((), Usage())
     assert "2023-05-08" in asked(model.requests[0])
 
 
