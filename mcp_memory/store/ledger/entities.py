@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import (
+    FUNCTIONAL,
     Entity,
     EntityRef,
     EntityType,
@@ -246,17 +247,6 @@ def mentioned_by(connection: sa.Connection, memory_id: str) -> tuple[EntityRef, 
         .order_by(schema.entity.c.name)
     )
     return tuple(EntityRef(id=row.id, name=row.name, type=row.type) for row in connection.execute(query))
-
-
-FUNCTIONAL = frozenset(
-    name_key(name)
-    for name in (
-        "lives in", "works at", "works for", "is employed by", "is called", "is named", "is married to",
-        "has email", "has phone", "has birthday", "was born on", "was born in", "is aged", "has version",
-        "is located in", "has address", "prefers", "reports to", "studies at",
-    )
-)  # fmt: skip
-"""Relations of which there is one at a time: two of them contradict each other."""
 
 
 def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
