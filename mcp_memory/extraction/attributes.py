@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from mcp_memory.dates import resolve, times_in
 from mcp_memory.extraction import statements
 from mcp_memory.extraction.drawing import days_of, fact_of
-from mcp_memory.extraction.entities import UPPER, find_entities
+from mcp_memory.extraction.entities import UPPER, FoundEntity, find_entities
 from mcp_memory.extraction.facts import FoundFact
 from mcp_memory.extraction.kinship import kin_fact
 from mcp_memory.extraction.people import (
@@ -27,7 +27,7 @@ from mcp_memory.extraction.people import (
 )
 from mcp_memory.extraction.phrases import NAME, NEVER_NAMES, named, object_key, plan_key, self_contained
 from mcp_memory.extraction.statements import Statement
-from mcp_memory.models import EntityType, NewEntity, name_key
+from mcp_memory.models import EntityType, name_key
 
 
 def of_attributes(text: str, reader: Reader) -> list[FoundFact]:
@@ -84,7 +84,7 @@ def _read_email(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     kind = (match["kind"] or "").strip()
     predicate = f"has {kind} email" if kind else "has email"
     value = match["value"].rstrip(".")
-    entity = NewEntity(name=value, type="email")
+    entity = FoundEntity(value, "email")
     negates = re.search(r"is (?:no longer|not)", match.group()) is not None
     says = f"{'no longer has' if negates else 'has'} {kind + ' ' if kind else 'the '}email {value}"
     return _stated(
@@ -162,7 +162,7 @@ def _read_job(match: re.Match[str], reader: Reader) -> list[FoundFact]:
 
 def _read_employer(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     value = named(match["value"])
-    entity = NewEntity(name=value, type="organisation")
+    entity = FoundEntity(value, "organisation")
     return _stated(
         Statement(f"works at {value}", "fact", "works at", entity, "works at", importance=0.7),
         _owner(match["whose"], reader),
@@ -174,7 +174,7 @@ def _read_home(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     if "town" in match.group().split(" is ")[0]:
         return []
     value = named(match["value"])
-    entity = NewEntity(name=value, type="place")
+    entity = FoundEntity(value, "place")
     return _stated(
         Statement(f"lives in {value}", "fact", "lives in", entity, "lives in", importance=0.7),
         _owner(match["whose"], reader),
@@ -245,14 +245,11 @@ def _read_postponed(match: re.Match[str], reader: Reader) -> list[FoundFact]:
 
 
 def _birthday(day: datetime, who: Who | None, reader: Reader) -> list[FoundFact]:
-    statement = Statement(
-        f"has their birthday on {day.day} {day:%B}",
-        "fact",
-        slot="has birthday",
-        importance=0.7,
-        dated="undated",
-    )
-    return _stated(statement, who, reader)
+    if who is None:
+        return []
+    whole = f"{who.name}'s birthday is {day.day} {day:%B}."
+    one = Statement("", "fact", slot="has birthday", importance=0.7, dated="undated", whole=whole)
+    return _stated(one, who, reader)
 
 
 def _theirs(words: str, name: str) -> str:

@@ -12,7 +12,7 @@ from mcp_memory.extraction.entities import find_entities
 from mcp_memory.extraction.facts import FoundFact
 from mcp_memory.extraction.people import ADVERBS, Reader, Who
 from mcp_memory.extraction.statements import Said, Statement
-from mcp_memory.models import MAX_CONTENT, MAX_IDENTIFIER, NewEntity, NewRelation, name_key
+from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
 
 
 def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: bool) -> list[FoundFact]:
@@ -85,6 +85,8 @@ def fact_of(
     one: Statement, who: Who, time: Time | None, span: tuple[Time, Time] | None, reader: Reader
 ) -> FoundFact | None:
     subject = one.subject or who
+    if not _is_storable(one, subject):
+        return None
     observed_at = reader.turn.observed_at
     valid_from, valid_until, when = None, None, ""
     if one.dated != "undated":
@@ -96,39 +98,33 @@ def fact_of(
         text = f"{subject.name} was {one.says.removeprefix('is ')} on {observed_at:%Y-%m-%d}."
     slot = one.slot if subject.is_one else None
     relations = _relations(one, subject, valid_from, observed_at)
-    mentioned = [one.object] if one.object is not None else []
-    if one.object is not None and name_key(one.object.name) == name_key(subject.name):
-        return None
-    return _checked(
-        FoundFact(
-            text=text,
-            kind=one.kind,
-            sources=(reader.turn.id,),
-            subject=subject.name,
-            slot=slot,
-            importance=one.importance,
-            valid_from=valid_from,
-            valid_until=valid_until,
-            entities=entities_in(text, (entity(subject), *mentioned, *one.entities)),
-            relations=relations,
-            negates=one.negates,
-        )
+    others = [NewEntity(name=thing.name, type=thing.type) for thing in (one.object, *one.entities) if thing]
+    return FoundFact(
+        text=text,
+        kind=one.kind,
+        sources=(reader.turn.id,),
+        subject=subject.name,
+        slot=slot,
+        importance=one.importance,
+        valid_from=valid_from,
+        valid_until=valid_until,
+        entities=entities_in(text, (entity(subject), *others)),
+        relations=relations,
+        negates=one.negates,
     )
 
 
-def _checked(fact: FoundFact) -> FoundFact | None:
-    names = [fact.subject or "", *(one.name for one in fact.entities)]
-    if (
-        any(len(name) > MAX_IDENTIFIER for name in names)
-        or not fact.text.strip()
-        or len(fact.text) > MAX_CONTENT
-    ):
-        return None
-    return fact
+def _is_storable(one: Statement, subject: Who) -> bool:
+    """Whether its names are as long as names may be, and it relates nothing to itself."""
+    names = [subject.name, *(thing.name for thing in (one.object, *one.entities) if thing is not None)]
+    if any(not 0 < len(name.strip()) <= MAX_IDENTIFIER for name in names):
+        return False
+    return one.object is None or name_key(one.object.name) != name_key(subject.name)
 
 
 def entity(who: Who) -> NewEntity:
-    return NewEntity(name=who.name, type=who.type, aliases=who.aliases)
+    aliases = tuple(alias for alias in who.aliases if 0 < len(alias) <= MAX_IDENTIFIER)
+    return NewEntity(name=who.name, type=who.type, aliases=aliases)
 
 
 def entities_in(text: str, first: Sequence[NewEntity]) -> tuple[NewEntity, ...]:
@@ -170,6 +166,13 @@ def _dated(
     if time is None:
         return None, None, ""
     words = _when(time)
+    if (
+        one.dated == "state"
+        and one.says.startswith(_HOLDS)
+        and time.preposition not in ("until", "till", "by")
+    ):
+        # "Works at Acme on Monday" would be over on Tuesday.
+        words = words if " since " in words else f" since {days_of(time)}"
     match one.dated:
         case "state" if time.preposition in ("until", "till", "by"):
             return None, (None if one.negates else time.last), words
@@ -181,6 +184,9 @@ def _dated(
             if time.preposition in ("since", "from", "starting"):
                 return time.first, None, words
             return time.first, time.last, words
+
+
+_HOLDS = ("works ", "lives ", "is ", "has ", "studies ", "uses ", "plays ", "speaks ", "owns ")
 
 
 def _when(time: Time) -> str:

@@ -21,7 +21,7 @@ from mcp_memory.extraction.people import (
     me_of,
 )
 from mcp_memory.extraction.phrases import NAME, NEVER_NAMES, named
-from mcp_memory.models import NewEntity, NewRelation, name_key
+from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
 
 
 def kin_in(sentence: str, reader: Reader) -> Iterator[FoundFact]:
@@ -38,6 +38,7 @@ def kin_in(sentence: str, reader: Reader) -> Iterator[FoundFact]:
             kind = " ".join(one for one in match["kind"].lower().split() if one in TELLING)
             is_shared = (reader.me, word) in reader.talk.shared_kin or word in SEVERAL
             alias = () if is_shared else (f"{reader.me}'s {kind} {kin}".replace("  ", " "),)
+            alias = tuple(one for one in alias if len(one) <= MAX_IDENTIFIER)
             who = Who(name, "concept" if word in PETS else "person", alias)
             if word not in PETS:
                 reader.people.append(who)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import USER, USER_ALIASES, FoundFact, Passage, Turn
 from mcp_memory.extraction.phrases import NAME, named
-from mcp_memory.models import EntityType, name_key
+from mcp_memory.models import MAX_IDENTIFIER, EntityType, name_key
 
 MAX_READ = 8_000
 """Characters of a turn that are read for facts; behind them stands what was pasted. Entities are found in
@@ -99,6 +99,21 @@ def me_of(reader: Reader) -> Who:
     return Who(reader.me, "person", USER_ALIASES if reader.me == USER else ())
 
 
+def note_people(sentence: str, reader: Reader) -> None:
+    """Remember who is named in a sentence, so that two of them are no "she"."""
+    plain = _ADDRESSED.sub(" ", sentence)
+    reader.people_before, reader.people = reader.people, []
+    for one in find_entities(plain, limit=8):
+        if one.type in ("person", "concept") and name_key(one.name) not in reader.talk.speakers:
+            reader.people.append(Who(one.name, "person"))
+
+
+_ADDRESSED = re.compile(
+    rf"\b(?:[Hh]i|[Hh]ey|[Hh]ello|[Tt]hanks|[Tt]hank you|[Dd]ear|[Ww]ow|[Cc]ongrats|[Ss]orry|[Bb]ye|[Oo]h),? "
+    rf"[{UPPER}][\w'-]{{1,30}}|,\s?[{UPPER}][\w'-]{{1,30}}(?=[!?.]*$)"
+)
+
+
 def one_named(reader: Reader, pronoun: str) -> Who | None:
     """Whom "she" means: the only one named in this sentence or the one before."""
     known: dict[str, Who] = {}
@@ -107,6 +122,8 @@ def one_named(reader: Reader, pronoun: str) -> Who | None:
     if len(known) != 1:
         return None
     (who,) = known.values()
+    if name_key(who.name) in reader.talk.speakers:
+        return None
     kin = who.name.rpartition("'s ")[2].split()[-1:] or [""]
     if kin[0] in (_MEN if pronoun == "she" else _WOMEN if pronoun == "he" else ()):
         return None
@@ -127,6 +144,8 @@ def kin_of(match: re.Match[str], reader: Reader) -> Who | None:
     kind = " ".join(one for one in match["kind"].lower().split() if one in TELLING)
     descriptive = f"{owner}'s {kind} {kin}".replace("  ", " ")
     is_shared = (reader.me, word) in reader.talk.shared_kin or (kin in SEVERAL and not kind)
+    if len(descriptive) > MAX_IDENTIFIER:
+        return None
     if name := match["name"]:
         name = named(name)
         return Who(name, "person", () if is_shared or word in SEVERAL else (descriptive,))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from mcp_memory.extraction.entities import UPPER
-from mcp_memory.models import NewEntity
+from mcp_memory.extraction.entities import UPPER, FoundEntity
 
 WORD = rf"[{UPPER}][\w'&.+-]{{0,40}}"
 
@@ -49,9 +48,9 @@ def plan_key(text: str) -> str | None:
     """The head word of what is planned, by which it is known again: "the trip to Rome" and "visit Rome" are
     both `rome`, "a party for Tom" and "the party" both `party`."""
     phrase: list[str] = []
-    for word in re.findall(r"[\w'-]+", text):
+    for place, word in enumerate(re.findall(r"[\w'-]+", text)):
         plain = word.casefold().removesuffix("'s")
-        if plain in _PLAN_VERBS or plain in GENERIC_PLANS or (not phrase and plain.endswith("ing")):
+        if plain in _PLAN_VERBS or plain in GENERIC_PLANS or (place == 0 and plain.endswith("ing")):
             if phrase:
                 break
             continue
@@ -87,11 +86,11 @@ def object_key(words: str) -> str | None:
     return f"{first} {singular(last)}".strip()
 
 
-def entity_of(words: str) -> NewEntity | None:
+def entity_of(words: str) -> FoundEntity | None:
     """A relation's end, where the words are a thing of its own and no clause."""
     if len(words.split()) > 3 or len(words) > 60 or re.match(r"(?:to|when|how|that|being|having)\b", words):
         return None
-    return NewEntity(name=re.sub(r"^(?:the|a|an) ", "", words))
+    return FoundEntity(re.sub(r"^(?:the|a|an) ", "", words), "concept")
 
 
 def listed(words: str) -> list[str]:

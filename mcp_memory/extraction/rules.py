@@ -17,7 +17,7 @@ from mcp_memory.extraction.drawing import said_of
 from mcp_memory.extraction.entities import find_entities
 from mcp_memory.extraction.facts import Extraction, FoundFact, Passage, Turn
 from mcp_memory.extraction.kinship import ALSO_KNOWN, KIN_CALLED, kin_in
-from mcp_memory.extraction.people import MAX_READ, Reader, Talk, Who, subject_of
+from mcp_memory.extraction.people import MAX_READ, Reader, Talk, Who, note_people, subject_of
 from mcp_memory.extraction.phrases import named
 from mcp_memory.extraction.procedures import procedure
 from mcp_memory.extraction.sentences import (
@@ -90,7 +90,7 @@ def _facts_of(turn: Turn, talk: Talk, is_suspicious: Callable[[str], bool]) -> l
     me = turn.first_person
     if me is None or (turn.role not in (None, "user") and not turn.is_statement and turn.role == "assistant"):
         return []
-    text = turn.text[:MAX_READ]
+    text = _UNPRINTABLE.sub(" ", turn.text[:MAX_READ])
     if not _is_english(text):
         return []
     reader = Reader(turn, talk, me, _SPEAKS_OF_WORK.search(text) is not None)
@@ -102,13 +102,11 @@ def _facts_of(turn: Turn, talk: Talk, is_suspicious: Callable[[str], bool]) -> l
             break
         if len(reader.facts) >= MAX_FACTS:
             break
-        reader.people_before, reader.people = reader.people, []
+        note_people(sentence, reader)
         if standing := procedure(sentence, turn, is_suspicious):
             reader.facts.append(standing)
         elif is_stated(sentence):
             _read_sentence(written_out(sentence.rstrip("!.… ")), reader)
-        else:
-            reader.people = []
     return _without_repeats(reader.facts)[:MAX_FACTS]
 
 
@@ -200,6 +198,7 @@ def _without_leading_time(text: str, observed_at: datetime) -> tuple[str, Time |
     return text, None
 
 
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 _ENGLISH = re.compile(
     r"\b(?:the|and|i|i'm|my|we|our|is|are|am|was|to|of|in|at|for|with|he|she|they|has|have|had|no|not"
     r"|on|a|an|from|"

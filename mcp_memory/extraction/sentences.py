@@ -17,14 +17,18 @@ _ENDS = re.compile(
     # Behind an abbreviation, an initial or a number no sentence ends.
     r"(?<!\b[A-Z])(?<!\b[Dd]r)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\bProf)(?<!\bvs)(?<!\be\.g)"
     r"(?<!\bi\.e)"
-    r"(?<!\bInc)(?<!\bapprox)(?<!\betc)[.!?…]{1,12}[\"”’)\]]{0,2}(?=\s|$)|\n{1,8}|(?<=[.!?])\s(?=[A-Z])"
+    r"(?<!\bInc)(?<!\bapprox)(?<!\betc)(?<!\b[ap]\.m)[.!?…]{1,12}[\"”’)\]]{0,2}(?=\s|$)|\n{1,8}"
     r"|[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]{1,12}(?=\s|$)"
 )
+
+
+_FENCED = re.compile(r"```[^`]{0,20000}(?:```|$)")
 
 
 def sentences(text: str) -> Iterator[str]:
     """Sentences in order, with the marks that end them; time in proportion to the text."""
     position = found = 0
+    text = _FENCED.sub("\n", text)
     for end in _ENDS.finditer(text):
         sentence = text[position : end.end()].strip()
         position = end.end()

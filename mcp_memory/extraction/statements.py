@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from mcp_memory.extraction.entities import UPPER
+from mcp_memory.extraction.entities import UPPER, FoundEntity
 from mcp_memory.extraction.people import PETS, Who
 from mcp_memory.extraction.phrases import (
     NAME,
@@ -22,7 +22,7 @@ from mcp_memory.extraction.phrases import (
     self_contained,
     singular,
 )
-from mcp_memory.models import Kind, NewEntity
+from mcp_memory.models import Kind
 
 Dated = Literal["state", "event", "plan", "undated"]
 """What a time in the clause tells: since when it is so, when it happened, when it will."""
@@ -35,14 +35,14 @@ class Statement:
     says: str
     kind: Kind
     predicate: str | None = None
-    object: NewEntity | None = None
+    object: FoundEntity | None = None
     slot: str | None = None
     negates: bool = False
     importance: float = 0.5
     dated: Dated = "state"
     subject: Who | None = None
     """Another than the clause's."""
-    entities: tuple[NewEntity, ...] = ()
+    entities: tuple[FoundEntity, ...] = ()
     whole: str | None = None
     """The text, where it is not of the form above."""
 
@@ -150,9 +150,7 @@ def _with_article(match: _Match) -> str:
 
 
 def _living(says: str, place: str) -> Statement:
-    return Statement(
-        says, "fact", "lives in", NewEntity(name=named(place), type="place"), "lives in", importance=0.7
-    )
+    return Statement(says, "fact", "lives in", FoundEntity(named(place), "place"), "lives in", importance=0.7)
 
 
 def _moved(match: _Match) -> list[Statement]:
@@ -166,7 +164,7 @@ def _will_move(match: _Match) -> list[Statement]:
     place = match["place"]
     if not _is_name(place) or _NOT_A_PLACE.match(match.said.rest, match.end()):
         return []
-    return [_plan(f"move to {place}{match['further']}", NewEntity(name=named(place), type="place"))]
+    return [_plan(f"move to {place}{match['further']}", FoundEntity(named(place), "place"))]
 
 
 def _comes_from(match: _Match) -> list[Statement]:
@@ -174,7 +172,7 @@ def _comes_from(match: _Match) -> list[Statement]:
     if not _is_name(place):
         return []
     verb = "was born in" if "born" in match["verb"] else "grew up in"
-    entity = NewEntity(name=named(place), type="place")
+    entity = FoundEntity(named(place), "place")
     says = f"{verb} {_with_article(match)}{place}{match['further']}"
     return [Statement(says, "fact", verb, entity, verb if "born" in verb else None, dated="event")]
 
@@ -195,7 +193,7 @@ def _will_work(match: _Match) -> list[Statement]:
     org = match["org"]
     if not _is_name(org):
         return []
-    entity = NewEntity(name=named(org), type="organisation")
+    entity = FoundEntity(named(org), "organisation")
     return [_plan(f"work at {org}", entity)]
 
 
@@ -226,7 +224,7 @@ def _works(match: _Match) -> list[Statement]:
 
 
 def _working(says: str, org: str) -> Statement:
-    employer = NewEntity(name=named(org), type="organisation")
+    employer = FoundEntity(named(org), "organisation")
     return Statement(says, "fact", "works at", employer, "works at", importance=0.7)
 
 
@@ -340,7 +338,7 @@ def _studies(match: _Match) -> list[Statement]:
         return []
     what = match["what"]
     subject = f"studies {what.strip()} at" if what else "studies at"
-    entity = NewEntity(name=named(school), type="organisation")
+    entity = FoundEntity(named(school), "organisation")
     return [Statement(f"{subject} {school}", "fact", "studies at", entity, "studies at", importance=0.65)]
 
 
@@ -348,7 +346,7 @@ def _graduated(match: _Match) -> list[Statement]:
     school = match["school"]
     if not _is_name(school) or match.said.is_ahead:
         return []
-    entity = NewEntity(name=named(school), type="organisation")
+    entity = FoundEntity(named(school), "organisation")
     return [Statement(f"graduated from {school}", "fact", "studies at", entity, "studies at", negates=True)]
 
 
@@ -433,7 +431,7 @@ def prefers(a: str, b: str, says: str | None = None) -> list[Statement]:
     if keys[0] is None or keys[1] is None or keys[0] == keys[1]:
         return []
     slot = f"prefers: {' | '.join(sorted((keys[0], keys[1])))}"
-    entity = NewEntity(name=chosen)
+    entity = FoundEntity(chosen, "concept")
     return [
         Statement(
             says or f"prefers {chosen} to {other}",
@@ -561,7 +559,7 @@ def _allergic(match: _Match) -> list[Statement]:
         negates = bool(match["not"])
         says = f"is not allergic to {one}" if negates else f"is allergic to {one}"
         predicate = None if negates else "is allergic to"
-        entity = None if negates else NewEntity(name=one)
+        entity = None if negates else FoundEntity(one, "concept")
         found.append(
             Statement(says, "fact", predicate, entity, f"is allergic to: {key}", negates, 0.8, "undated")
         )
@@ -606,7 +604,7 @@ def _spouse(says: str, name: str) -> Statement:
         says,
         "fact",
         "is married to",
-        NewEntity(name=named(name), type="person"),
+        FoundEntity(named(name), "person"),
         "is married to",
         importance=0.7,
     )
@@ -616,7 +614,7 @@ def _dating(match: _Match) -> list[Statement]:
     name = match["who"]
     if not _is_name(name):
         return []
-    entity = NewEntity(name=named(name), type="person")
+    entity = FoundEntity(named(name), "person")
     return [Statement(f"is dating {name}", "fact", "is partner of", entity, "is partner of", importance=0.6)]
 
 
@@ -631,7 +629,7 @@ def _broke_up(match: _Match) -> list[Statement]:
         return []
     name = match["who"] or ""
     says = f"broke up with {name}" if _is_name(name) else "broke up with their partner"
-    entity = NewEntity(name=named(name), type="person") if _is_name(name) else None
+    entity = FoundEntity(named(name), "person") if _is_name(name) else None
     return [
         Statement(
             says,
@@ -666,7 +664,7 @@ def _alias(says: str, name: str, *, slot: str | None = None) -> Statement:
         slot=slot,
         importance=0.6,
         dated="undated",
-        entities=(NewEntity(name=name, type="person"),),
+        entities=(FoundEntity(name, "person"),),
     )
 
 
@@ -686,7 +684,7 @@ def _has(match: _Match) -> list[Statement]:
     noun = _noun(words)
     predicate = "has pet" if noun in PETS else f"has {noun}"
     others = [
-        NewEntity(name=named(name), type="concept" if noun in PETS else "person")
+        FoundEntity(named(name), "concept" if noun in PETS else "person")
         for name in re.split(r",? and |, ", names)
     ]
     says = f"has {words} named {names}"
@@ -711,7 +709,7 @@ def version_of(thing: str, version: str) -> Statement:
     )
 
 
-def _plan(text: str, target: NewEntity | None = None) -> Statement:
+def _plan(text: str, target: FoundEntity | None = None) -> Statement:
     key = plan_key(text.partition(" ")[2])
     return Statement(
         f"plans to {text}", "plan", slot=f"plan: {key}" if key else None, importance=0.55, dated="plan",
@@ -867,7 +865,7 @@ def _visited(match: _Match) -> list[Statement]:
         if says.startswith(("visited", "has been", "toured", "explored")) or says.endswith(" to")
         else " to"
     )
-    entity = NewEntity(name=named(place), type="place")
+    entity = FoundEntity(named(place), "place")
     article = _with_article(match)
     return [
         Statement(
@@ -1049,6 +1047,7 @@ _FORMS = (
         _left,
     ),
     _form(rf"(?P<verb>left) {_ORG} (?P<sure>(?:to join|for a (?:new )?(?:job|role|position)))\b", _left),
+    _form(rf"(?P<verb>left|quit) {_ORG}(?P<sure>)(?= (?:after|because|in|for|to)\b)", _left),
     _form(
         r"(?P<verb>(?P<sure>used to work|no longer works?|(?:do|does) not work|stopped working"
         rf"|{_BE} no longer(?: working| employed)?)) (?:at|for|with|by) {_ORG}",
@@ -1087,6 +1086,12 @@ _FORMS = (
         rf"(?:(?:{_BE} )?work(?:s|ing)?|started(?: working| out)?|got (?:a (?:new )?)?(?:job|work"
         rf"|position)|was hired|got hired) as {_ROLE}",
         _works,
+    ),
+    _form(
+        rf"(?:{_BE}|became|went|turned|{_HAVE} become|{_HAVE} gone|{_HAVE} been) (?P<not>not "
+        r"|no longer )?(?:an? )?(?:strict )?(?P<diet>vegan|vegetarian|pescatarian|pescetarian)\b(?! "
+        r"(?:food|dish|meal|recipe|option|restaurant|diet))",
+        _diet,
     ),
     _form(
         rf"(?:became|was promoted to|got promoted to|{_HAVE} been promoted to|got a promotion to) {_ROLE}",
@@ -1138,12 +1143,6 @@ _FORMS = (
         _is_fond,
     ),
     _form(rf"{_BE} (?P<not>not |no longer )?(?:severely |very |highly )?allergic to (?P<what>.+)", _allergic),
-    _form(
-        rf"(?:{_BE}|became|went|turned|{_HAVE} become|{_HAVE} gone|{_HAVE} been) (?P<not>not "
-        r"|no longer )?(?:an? )?(?:strict )?(?P<diet>vegan|vegetarian|pescatarian|pescetarian)\b(?! "
-        r"(?:food|dish|meal|recipe|option|restaurant|diet))",
-        _diet,
-    ),
     _form(r"(?:eat|eats|started eating|am eating|is eating) meat again", _eats_meat_again),
     _form(rf"(?:{_BE} married to|married|got married to) (?P<who>{NAME}){_END}", _married),
     _form(rf"{_BE} (?:dating|seeing) (?P<who>{NAME}){_END}", _dating),
