@@ -707,7 +707,7 @@ _FORMS = (
     ),
     _form(r"(?P<which>the) (?P<unit>weekend)(?! (?:before|after))", _read_which, prepared=True),
     _form(
-        rf"(?P<number>{_N}) {_MEASURED}(?P<half> and a half)? (?:or so )?(?:ago|back)(?! (?:to|in|from))",
+        rf"(?P<number>{_N}) {_MEASURED}(?P<half> and a half)? (?:or so )?(?:ago|back(?! (?:to|in|from|at)))",
         _read_ago,
     ),
     _form(rf"in (?:about |around )?(?P<number>{_N}) {_MEASURED}(?:' time)?(?! (?:of|ago))", _read_ahead),

@@ -32,6 +32,8 @@ from mcp_memory.models import EntityType, name_key
 
 def of_attributes(text: str, reader: Reader) -> list[FoundFact]:
     """What a clause says of an attribute by its name: "my e-mail is", "the trip is cancelled"."""
+    if match := _REACH_ME.search(text):
+        return _read_reach_me(match, reader)
     for pattern, read_it in _ATTRIBUTES:
         if match := pattern.match(text):
             found = read_it(match, reader)
@@ -217,6 +219,70 @@ def _read_i_am(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     return _read_name(match, reader)
 
 
+def _read_reach_me(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    value = (match["value"] or match["new"]).rstrip(".")
+    kind = (match["kind"] or "").strip()
+    predicate = f"has {kind} email" if kind else "has email"
+    says = f"has {kind} email {value}" if kind else f"has the email {value}"
+    one = Statement(
+        says, "fact", predicate, FoundEntity(value, "email"), predicate, importance=0.75, dated="undated"
+    )
+    return _stated(one, me_of(reader), reader)
+
+
+def _read_address(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    who, value = _owner(match["whose"], reader), match["value"].strip(" .,")
+    if who is None or not any(one.isdigit() for one in value):
+        return []
+    one = Statement("", "fact", slot="has address", importance=0.7, dated="undated")
+    return _stated(replace(one, whole=f"{who.name}'s address is {value}."), who, reader)
+
+
+def _read_day_at_work(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    value, is_last = named(match["value"]), match["which"] == "last"
+    days = resolve(match["day"] or "today", reader.turn.observed_at, "past")
+    says = f"{'left' if is_last else 'started working at'} {value}"
+    entity = FoundEntity(value, "organisation")
+    one = Statement(says, "fact", "works at", entity, "works at", is_last, 0.7, "undated")
+    since = reader.turn.observed_at if days is None else days[0]
+    return _stated(one, me_of(reader), reader, valid_from=since)
+
+
+def _read_let_go(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    value = named(match["value"])
+    entity = FoundEntity(value, "organisation")
+    one = Statement(
+        f"lost their job at {value}", "fact", "works at", entity, "works at", True, 0.7, "undated"
+    )
+    return _stated(one, me_of(reader), reader)
+
+
+def _read_boss(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    value = named(match["value"])
+    entity = FoundEntity(value, "person")
+    one = Statement(
+        f"reports to {value}", "fact", "reports to", entity, "reports to", importance=0.6, dated="undated"
+    )
+    return _stated(one, me_of(reader), reader)
+
+
+def _read_takes_place(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    """ "The meeting with Tom is on Friday": a plan with its day."""
+    words = self_contained(match["what"], longest=10)
+    times = times_in(f"on {match['when']}", reader.turn.observed_at, "future")
+    if words is None or not times or times[0].start > 4 or times[0].first < reader.turn.observed_at:
+        return []
+    if (key := plan_key(words)) is None or len(match["when"]) - len(times[0].expression) > 12:
+        return []
+    time = times[0]
+    whole = f"{_theirs(words, reader.me)} is on {days_of(time)}."
+    one = Statement("", "plan", slot=f"plan: {key}", importance=0.5, dated="undated", whole=whole)
+    return [
+        replace(fact, valid_from=time.first, valid_until=time.last)
+        for fact in _stated(one, me_of(reader), reader)
+    ]
+
+
 def _read_cancelled(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     words = self_contained(match["what"], longest=10)
     if words is None or (key := plan_key(words)) is None:
@@ -230,7 +296,7 @@ def _read_cancelled(match: re.Match[str], reader: Reader) -> list[FoundFact]:
 
 def _read_postponed(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     words = self_contained(match["what"], longest=10)
-    times = times_in(match["when"], reader.turn.observed_at, "future")
+    times = times_in(f"on {match['when']}", reader.turn.observed_at, "future")
     if words is None or not times or times[0].start > 4 or (key := plan_key(words)) is None:
         return []
     time = times[0]
@@ -328,6 +394,38 @@ _CANCELLED = re.compile(
     r"^(?P<what>(?:[Tt]he|[Mm]y|[Oo]ur|[A-Z][\w']+(?:'s)?) ?[^,;]{0,60}?) (?:is|was|got|has been|are"
     r"|were|have been|had to be) (?:now )?(?:cancelled|canceled|called off|off|scrapped)\b"
 )
+_FELL_THROUGH = re.compile(
+    r"^(?P<what>(?:[Tt]he|[Mm]y|[Oo]ur) [^,;]{2,60}?) (?:fell through|is not happening|will not happen|"
+    r"is no longer happening|will not take place)\b"
+)
+_I_POSTPONED = re.compile(
+    r"^(?:I|[Ww]e) (?:have )?(?:had to )?(?:postponed?|rescheduled?|moved?|pushed?) "
+    r"(?P<what>(?:the|my|our) [^,;]{2,60}?) (?:back )?(?:to|until|till) (?P<when>.{3,40})$"
+)
+_TAKES_PLACE = re.compile(
+    r"^(?P<what>(?:[Tt]he|[Mm]y|[Oo]ur) [a-z][\w' ]{2,50}?) (?:is|will be|takes place|starts) "
+    r"(?:now )?(?:planned |scheduled |set |due )?(?:on |for |in |at )?(?P<when>.{3,40})$"
+)
+_ADDRESS_IS = re.compile(
+    rf"^{_WHOSE} {_ADJ}(?:home |postal |mailing )?address is (?:now )?(?P<value>[\w][\w .,'/-]{{5,100}})$"
+)
+_REACH_ME = re.compile(
+    r"(?:reach|e-?mail|contact|write(?: to)?) me (?:at|on|under) (?P<value>[\w.+-]{1,64}@[\w-]{1,63}"
+    r"(?:\.[\w-]{1,63}){1,4})"
+    r"|changed (?:my|our) (?P<kind>work |personal )?e-?mail(?: address)? to "
+    r"(?P<new>[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4})"
+)
+_DAY_AT_WORK = re.compile(
+    r"^(?:(?P<day>[Tt]oday|[Yy]esterday|[Ll]ast \w+|[Oo]n \w+|[Mm]onday|[Tt]uesday|[Ww]ednesday"
+    r"|[Tt]hursday|[Ff]riday|it) "
+    rf"(?:is|was)|I (?:just )?had) my (?P<which>first|last) day(?: of work)? at (?P<value>{NAME})"
+)
+_LET_GO = re.compile(rf"^(?P<value>{NAME}) (?:let me go|laid me off|fired me|made me redundant)\b")
+_JOB_AT = re.compile(rf"^{_WHOSE} {_ADJ}job is (?:now )?(?:at|with) (?P<value>{NAME})$")
+_KIN_IS = re.compile(
+    rf"^(?P<whose>[Mm]y|[Oo]ur) {_ADJ}(?P<kin>boss|manager|supervisor) is (?:now |currently )?"
+    rf"(?P<value>{NAME})$"
+)
 _POSTPONED = re.compile(
     r"^(?P<what>(?:[Tt]he|[Mm]y|[Oo]ur) [^,;]{2,60}?) (?:is|was|got|has been|are|were|had to be)? ?"
     r"(?:now )?(?:postponed|rescheduled|moved|pushed back|brought forward|delayed)(?: to| until"
@@ -354,6 +452,14 @@ _ATTRIBUTES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Reader], list
     (_I_AM, _read_i_am),
     (_VERSION_IS, _read_version),
     (_THING_AT, _read_version),
+    (_ADDRESS_IS, _read_address),
+    (_DAY_AT_WORK, _read_day_at_work),
+    (_LET_GO, _read_let_go),
+    (_JOB_AT, _read_employer),
+    (_KIN_IS, _read_boss),
     (_CANCELLED, _read_cancelled),
+    (_FELL_THROUGH, _read_cancelled),
+    (_I_POSTPONED, _read_postponed),
     (_POSTPONED, _read_postponed),
+    (_TAKES_PLACE, _read_takes_place),
 )

@@ -31,6 +31,7 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
     is_ahead = any(one.first > observed_at for one in (*times, *([led] if led else [])))
     said = Said(
         bare,
+        employers=reader.talk.employers,
         speaks_of_work=reader.speaks_of_work,
         is_ahead=is_ahead,
         has_time=bool(times or led),
@@ -49,6 +50,7 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
 
 
 _AHEAD = re.compile(
+    r"\bstarting\b|"
     r"^(?:will|am|is|are|plans?|(?:have|has) (?!been\b|lived|worked|had)|wants?|would|intends?|hopes?"
     r"|do not|no longer)\b|\btomorrow\b|\bnext\b"
 )

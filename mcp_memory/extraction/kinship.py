@@ -26,7 +26,7 @@ from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
 
 def kin_in(sentence: str, reader: Reader) -> Iterator[FoundFact]:
     """Who is whose: "my sister Maria", "Maria is my sister", "my sister is called Maria"."""
-    if re.search(r"\b(?:ex|former|late)[- ]", sentence):
+    if re.search(r"\b(?:ex|former|late)[- ]|\b(?:broke up|split up|divorced|died|passed away)\b", sentence):
         return
     for pattern in (_ANY_KIN, KIN_CALLED, _IS_MY_KIN):
         for match in pattern.finditer(sentence):
@@ -66,6 +66,9 @@ def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
     if kin in ("wife", "husband"):
         slot = "is married to"
         relation = NewRelation(subject=reader.me, predicate="is married to", object=who.name)
+    if kin in ("girlfriend", "boyfriend", "partner", "fiancé"):
+        slot = "is partner of"
+        relation = NewRelation(subject=reader.me, predicate="is partner of", object=who.name)
     subject = reader.me if slot else who.name
     return FoundFact(
         text=f"{who.name} is {_inside(reader.me)}'s {kin}.",
@@ -106,6 +109,6 @@ KIN_CALLED = re.compile(
 ALSO_KNOWN = re.compile(
     rf"^(?:[Mm]y {KIND_OF}(?:{KIN}) )?(?P<name>{NAME})(?:,| -|:)? \(?(?:is |we |which is |who is )?"
     r"(?:also known as|also called|better known as|aka|a\.k\.a\.|goes by|nicknamed|short for|"
-    r"(?:whom? )?(?:everyone|everybody|people|friends) calls? (?:him|her|them)|call (?:him|her|them)) "
+    r"(?:whom? )?(?:everyone|everybody|people|friends) calls?(?: him| her| them)?|call (?:him|her|them)) "
     rf"(?P<alias>{NAME})\)?(?=$|,|\.)"
 )

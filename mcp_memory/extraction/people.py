@@ -38,6 +38,8 @@ class Talk:
     """Keys of the names of those who speak: whom one addresses is not "she"."""
     shared_kin: frozenset[tuple[str, str]]
     """(speaker, kin word) that more than one person is: with two sisters "my sister" names nobody."""
+    employers: frozenset[str]
+    """Keys of names that somebody works at: what one leaves may also be a town."""
 
     @classmethod
     def of(cls, passage: Passage) -> Talk:
@@ -53,7 +55,18 @@ class Talk:
                 names.setdefault((me, match["kin"].lower()), set()).add(name_key(match["name"]))
             for match in _KIN_PLURAL.finditer(turn.text[:MAX_READ]):
                 names.setdefault((me, match["kin"].lower()), set()).update(("", " "))
-        return cls(speakers, frozenset(key for key, known in names.items() if len(known) > 1))
+        return cls(
+            speakers,
+            frozenset(key for key, known in names.items() if len(known) > 1),
+            frozenset(
+                name_key(named(match["name"]))
+                for text in (
+                    *(turn.text[:MAX_READ] for turn in (*passage.earlier, *passage.turns)),
+                    *(known.text for known in passage.known),
+                )
+                for match in _EMPLOYER.finditer(text)
+            ),
+        )
 
 
 @dataclass(slots=True)
@@ -109,7 +122,8 @@ def note_people(sentence: str, reader: Reader) -> None:
 
 
 _ADDRESSED = re.compile(
-    rf"\b(?:[Hh]i|[Hh]ey|[Hh]ello|[Tt]hanks|[Tt]hank you|[Dd]ear|[Ww]ow|[Cc]ongrats|[Ss]orry|[Bb]ye|[Oo]h),? "
+    r"\b(?:[Hh]i|[Hh]ey|[Hh]ello|[Tt]hanks|[Tt]hank you|[Dd]ear|[Ww]ow|[Cc]ongrats|[Ss]orry|[Bb]ye"
+    r"|[Oo]h),? "
     rf"[{UPPER}][\w'-]{{1,30}}|,\s?[{UPPER}][\w'-]{{1,30}}(?=[!?.]*$)"
 )
 
@@ -182,13 +196,14 @@ KIND_OF = (
     r"beloved |lovely |amazing |wonderful |first |second |third |dearest |childhood |college |school )*"
 )
 SEVERAL = frozenset(
-    "friend colleague coworker co-worker cousin uncle aunt niece nephew neighbour neighbor classmate "
-    "teammate roommate "
-    "flatmate housemate teacher doctor therapist trainer grandmother grandfather grandma grandpa "
-    "granddaughter "
-    "grandson mentor assistant coach tutor".split()
+    """
+    friend colleague coworker co-worker cousin uncle aunt niece nephew neighbour neighbor classmate teammate
+    roommate flatmate housemate boss manager girlfriend boyfriend partner fiancé fiancée fiancee fiance
+    landlord landlady dentist teacher doctor therapist trainer grandmother grandfather grandma grandpa
+    granddaughter grandson mentor assistant coach tutor
+    """.split()
 )
-"""Kin of which most people have more than one: "my friend" names nobody."""
+"""Kin of which one has several, at once or one after another: "my friend" and "my boss" name nobody."""
 CANONICAL: dict[str, str] = {
     "mom": "mother", "mum": "mother", "dad": "father", "co-worker": "colleague", "coworker": "colleague",
     "flatmate": "roommate", "housemate": "roommate", "neighbor": "neighbour", "grandma": "grandmother",
@@ -196,6 +211,10 @@ CANONICAL: dict[str, str] = {
 }  # fmt: skip
 """One word for each kind of kin, so that "my mum" and "my mother" are one."""
 
+_EMPLOYER = re.compile(
+    r"\b(?:[Ww]ork(?:s|ed|ing)? (?:at|for)|started (?:working )?at|joined|job at|hired by) "
+    rf"(?P<name>{NAME})"
+)
 _KIN_NAMED = re.compile(rf"\b[Mm]y {KIND_OF}(?P<kin>{KIN}),? (?P<name>[{UPPER}][\w'-]{{1,30}})")
 _KIN_PLURAL = re.compile(
     rf"\b(?:[Mm]y|two|three|several|both|of my|other|another) {KIND_OF}(?P<kin>{KIN})s\b"

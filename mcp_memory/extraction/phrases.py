@@ -68,8 +68,13 @@ def plan_key(text: str) -> str | None:
     return singular(key.casefold().removesuffix("'s"))
 
 
+_IN_IE = frozenset(
+    "movies cookies zombies calories selfies hoodies brownies smoothies veggies newbies".split()
+)
+
+
 def singular(word: str) -> str:
-    if len(word) > 4 and word.endswith("ies"):
+    if len(word) > 4 and word.endswith("ies") and word not in _IN_IE:
         return f"{word[:-3]}y"
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]

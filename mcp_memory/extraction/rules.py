@@ -64,7 +64,7 @@ def understand(passage: Passage, is_suspicious: Callable[[str], bool] = _never) 
     talk = Talk.of(passage)
     by_turn: list[tuple[Turn, list[FoundFact]]] = []
     for turn in passage.turns:
-        if turn.speaker is not None and by_turn and takes_back(turn.text.strip()):
+        if takes_back(turn.text.strip()):
             _take_back(by_turn, turn)
         by_turn.append((turn, _facts_of(turn, talk, is_suspicious)))
     facts = tuple(fact for _, found in by_turn for fact in found)
@@ -88,7 +88,7 @@ def _mentioned(turn: Turn) -> list[NewEntity]:
 
 def _facts_of(turn: Turn, talk: Talk, is_suspicious: Callable[[str], bool]) -> list[FoundFact]:
     me = turn.first_person
-    if me is None or (turn.role not in (None, "user") and not turn.is_statement and turn.role == "assistant"):
+    if me is None or (turn.role not in (None, "user") and not turn.is_statement):
         return []
     text = _UNPRINTABLE.sub(" ", turn.text[:MAX_READ])
     if not _is_english(text):

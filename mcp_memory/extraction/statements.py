@@ -22,7 +22,7 @@ from mcp_memory.extraction.phrases import (
     self_contained,
     singular,
 )
-from mcp_memory.models import Kind
+from mcp_memory.models import Kind, name_key
 
 Dated = Literal["state", "event", "plan", "undated"]
 """What a time in the clause tells: since when it is so, when it happened, when it will."""
@@ -52,6 +52,8 @@ class Said:
     """A clause without its subject and its times, and what is known beside it."""
 
     rest: str
+    employers: frozenset[str] = frozenset()
+    """Keys of names that are known to employ somebody."""
     speaks_of_work: bool = False
     """Whether the turn is about a job, so that one joins and leaves employers in it."""
     is_ahead: bool = False
@@ -165,6 +167,51 @@ def _will_move(match: _Match) -> list[Statement]:
     if not _is_name(place) or _NOT_A_PLACE.match(match.said.rest, match.end()):
         return []
     return [_plan(f"move to {place}{match['further']}", FoundEntity(named(place), "place"))]
+
+
+def _is_from(match: _Match) -> list[Statement]:
+    place = match["place"]
+    if not _is_name(place) or _NOT_A_PLACE.match(match.said.rest, match.end()):
+        return []
+    entity = FoundEntity(named(place), "place")
+    return [Statement(f"is from {_with_article(match)}{place}", "fact", "is from", entity, dated="undated")]
+
+
+def _reports_to(match: _Match) -> list[Statement]:
+    if not _is_name(match["who"]):
+        return []
+    entity = FoundEntity(named(match["who"]), "person")
+    return [
+        Statement(f"reports to {match['who']}", "fact", "reports to", entity, "reports to", importance=0.6)
+    ]
+
+
+def _single(_: _Match) -> list[Statement]:
+    return [Statement("is single", "fact", slot="is partner of", negates=True, importance=0.6)]
+
+
+def _intolerant(match: _Match) -> list[Statement]:
+    what = match["what"]
+    return [
+        Statement(
+            f"is {what} intolerant",
+            "fact",
+            slot=f"is intolerant to: {what}",
+            importance=0.75,
+            dated="undated",
+        )
+    ]
+
+
+def _does_instead(match: _Match) -> list[Statement]:
+    third = _DOING_STEMS.get(match["verb"]) or {"reading": "reads"}.get(match["verb"], "uses")
+    instead = _INSTEAD.match(match["what"])
+    return [] if instead is None else _instead(third, instead["a"], instead["b"])
+
+
+def _gave_up(match: _Match) -> list[Statement]:
+    third = _DOING_STEMS[match["verb"]]
+    return [Statement(f"stopped {match['verb']}", "fact", slot=third, negates=True)]
 
 
 def _comes_from(match: _Match) -> list[Statement]:
@@ -313,7 +360,9 @@ _PASSING = frozenset("bit little huge big not such total complete bad good".spli
 def _left(match: _Match) -> list[Statement]:
     org = match["org"]
     sure = bool(match["sure"])
-    if not _is_name(org) or not (sure or match.said.speaks_of_work) or match.said.is_ahead:
+    if match.said.is_ahead or not _is_name(org):
+        return []
+    if not (sure or match.said.speaks_of_work or name_key(named(org)) in match.said.employers):
         return []
     verb = match["verb"]
     says = {
@@ -412,8 +461,14 @@ def _does_not_like(match: _Match) -> list[Statement]:
     ended = (
         "no longer" in match.group() or re.search(r"\bany ?(?:more|longer)\b", match.said.rest) is not None
     )
-    if "stand" in match.group() or "fan of" in match.group() or "into" in match.group():
-        says = "can not stand" if "stand" in match.group() else "is not a fan of"
+    if (
+        "gone off" in match.group()
+        or "stand" in match.group()
+        or "fan of" in match.group()
+        or "into" in match.group()
+    ):
+        says = "has gone off" if "gone off" in match.group() else "is not a fan of"
+        says = "can not stand" if "stand" in match.group() else says
     else:
         says = f"no longer {_ATTITUDES[verb]}" if ended and verb in _ATTITUDES else f"does not {verb}"
     return _attitude(says, match["what"], positive=False)
@@ -489,10 +544,11 @@ def _doing_each(verb: str, words: str) -> list[Statement]:
 
 
 def _doing(verb: str, words: str) -> Statement | None:
-    key = object_key(words)
-    if key is None or re.match(r"(?:for|with|in|on|at|to|by|around|together|well) ", words):
+    thing = re.split(r" (?:for|at|with|in|on|to|every|as) ", words)[0]
+    key = object_key(thing)
+    if key is None or re.match(r"(?:for|with|in|on|at|to|by|around|together|well|their) ", words):
         return None
-    target = entity_of(words)
+    target = entity_of(thing)
     return Statement(
         f"{verb} {words}", "fact", verb if target else None, target, f"{verb}: {key}", importance=0.5
     )
@@ -507,15 +563,22 @@ def _does(match: _Match) -> list[Statement]:
     third = _DOINGS.get(verb) or _DOINGS.get(verb.removesuffix("s"), verb)
     phrase = match["what"]
     if instead := _INSTEAD.match(phrase):
-        found = prefers(instead["a"], instead["b"], f"{third} {instead['a']} instead of {instead['b']}")
-        new, key = self_contained(instead["a"], longest=5), object_key(instead["b"])
-        if found and new and key:
-            found += [one for one in (_doing(third, new), _no_longer(third, instead["b"], key)) if one]
-        return found
+        return _instead(third, instead["a"], instead["b"])
     words = self_contained(phrase, longest=6)
     if words is None or (third in ("teaches", "eats", "drinks") and not _is_lasting(words)):
         return []
     return _doing_each(third, words)
+
+
+def _instead(third: str, a: str, b: str) -> list[Statement]:
+    """They do it with one and no more with the other."""
+    new, old = self_contained(a, longest=5), self_contained(b, longest=5)
+    if new is None or old is None or (key := object_key(old)) is None:
+        return []
+    found = prefers(new, old, f"{third} {new} instead of {old}")
+    if found and (doing := _doing(third, new)):
+        found += [doing, _no_longer(third, old, key)]
+    return found
 
 
 def _is_lasting(words: str) -> bool:
@@ -650,24 +713,6 @@ def _aged(match: _Match) -> list[Statement]:
     return [Statement(f"is {age} years old", "fact", slot="is aged", importance=0.55, dated="undated")]
 
 
-def _called(match: _Match) -> list[Statement]:
-    name = named(match["name"])
-    if not _is_name(name):
-        return []
-    return [_alias(f"is called {name}", name)]
-
-
-def _alias(says: str, name: str, *, slot: str | None = None) -> Statement:
-    return Statement(
-        says,
-        "fact",
-        slot=slot,
-        importance=0.6,
-        dated="undated",
-        entities=(FoundEntity(name, "person"),),
-    )
-
-
 _PET = "|".join(sorted(PETS, key=len, reverse=True))
 
 
@@ -698,7 +743,7 @@ def _noun(words: str) -> str:
 def _upgraded(match: _Match) -> list[Statement]:
     if match.said.is_ahead:
         return []
-    thing, version = named(match["thing"]), match["version"].rstrip(".")
+    thing, version = named(match["thing2"] or match["thing"]), match["version"].rstrip(".")
     return [version_of(thing, version)] if _is_name(thing) else []
 
 
@@ -1016,6 +1061,18 @@ _FORMS = (
         _lived,
     ),
     _form(
+        rf"(?:{_HAVE} )?(?:upgraded|updated|migrated|moved|bumped|switched|went|downgraded|rolled back)"
+        r"(?: (?:the )?"
+        rf"(?P<thing>{WORD}(?: {WORD})?))?(?: from (?:{WORD} )?[vV]?\d[\w.]*)? to (?P<thing2>{WORD}"
+        rf"(?: {WORD})? )?"
+        r"(?:version |v)?(?P<version>\d[\w.]*)",
+        _upgraded,
+    ),
+    _form(
+        rf"(?:{_HAVE} )?(?:upgraded|updated|bumped) to (?P<thing>{WORD}(?: {WORD})?) (?P<version>\d[\w.]*)",
+        _upgraded,
+    ),
+    _form(
         rf"(?:{_HAVE} )?(?:moved|relocated|emigrated|immigrated)"
         rf"(?: with [\w' ]{{1,30}}?)?{_AWAY}{_FROM}{_AWAY} to {_PLACE}",
         _moved,
@@ -1026,9 +1083,37 @@ _FORMS = (
         rf"(?:(?:will|{_BE} going to) (?:be )?(?:work|working|start|starting|join|joining)|{_BE} "
         r"(?:starting|joining)|starts?)(?: (?:working|work|an?|my|new|job|position|role))* (?:at "
         rf"|with |for )?{_ORG}{_END}",
-        lambda match: _will_work(match) if match.said.speaks_of_work or "work" in match.group() else [],
+        lambda match: (
+            _will_work(match)
+            if match.said.speaks_of_work or re.search(r"work|starts? at|starting at", match.group())
+            else []
+        ),
     ),
     _form(rf"{_BE} at {_ORG} as {_ROLE}", _works),
+    _form(rf"{_BE} (?:based out of|based at) {_PLACE}(?P<perfect>)", _lives),
+    _form(rf"{_BE} (?:originally )?from {_PLACE}{_END}", _is_from),
+    _form(rf"(?:report|reports) to (?P<who>{NAME}){_END}", _reports_to),
+    _form(rf"{_BE} (?:engaged to|in a relationship with|together with) (?P<who>{NAME}){_END}", _dating),
+    _form(rf"{_BE} single{_END}", _single),
+    _form(
+        rf"{_HAVE} (?:an? )?(?:severe |bad |mild )?(?P<what>[a-z]+(?: [a-z]+)?) allerg(?:y|ies)"
+        rf"(?P<not>){_END}",
+        _allergic,
+    ),
+    _form(rf"{_BE} (?P<what>[a-z]+)[- ]intolerant\b", _intolerant),
+    _form(r"(?:can not|can no longer) (?P<verb>eat|drink) (?P<what>.+)", _does_no_longer),
+    _form(rf"(?:{_HAVE} )?gone off (?P<what>.+)", _does_not_like),
+    _form(
+        rf"(?:{_HAVE} )?(?:started|began|switched to|{_BE}) (?P<verb>using|drinking|eating|playing"
+        r"|taking|reading) "
+        r"(?P<what>.+ (?:instead of|rather than) .+)",
+        _does_instead,
+    ),
+    _form(
+        r"(?:stopped|quit|gave up|have stopped|has stopped|have quit|has quit) (?P<verb>smoking"
+        r"|drinking){_END}".replace("{_END}", _END),
+        _gave_up,
+    ),
     _form(r"used to (?:really )?(?P<verb>love|like|enjoy|hate) (?P<what>.+)", _used_to_like),
     _form(
         rf"(?:{_HAVE} )?(?:released|shipped|launched|published|deployed|rolled out)(?: the)? (?:"
@@ -1042,7 +1127,8 @@ _FORMS = (
         _will_move,
     ),
     _form(
-        r"(?P<verb>left|quit|resigned from|retired from)(?P<sure> (?:my|their|the|his|her) (?:job"
+        r"(?:have |has )?(?P<verb>left|quit|resigned from|retired from)(?P<sure> (?:my|their|the|his"
+        r"|her) (?:job"
         rf"|position|role)(?: as [\w ]{{2,30}}?)? (?:at|with))? {_ORG}{_END}",
         _left,
     ),
@@ -1151,23 +1237,14 @@ _FORMS = (
     _form(rf"(?:{_BE}|just turned|turned) (?P<age>\d{{1,3}})(?: years old| years of age)?{_END}", _aged),
     _form(rf"(?:{_BE} )(?P<age>\d{{1,3}})(?: years old| yo\b| years of age)", _aged),
     _form(
-        rf"(?:goes by|go by|{_BE} (?:also )?(?:called|known as|nicknamed)) (?P<name>{NAME}){_END}", _called
-    ),
-    _form(
         rf"{_HAVE} (?P<what>(?:an?|one|two|three|four|five|\d) (?:\w+ ){{0,3}}(?:{_FAMILY}|"
         rf"(?:{_PET})s?))(?: (?:named|called) (?P<names>{NAME}(?:(?:,| and) {NAME})*))?{_END}",
         _has,
     ),
     _form(
-        rf"(?:{_HAVE} )?adopted (?P<what>an? (?:\w+ ){{0,3}}(?:{_PET}))(?: (?:named|called) "
+        rf"(?:{_HAVE} )?(?:adopted|got|bought) (?P<what>an? (?:\w+ ){{0,3}}(?:{_PET}))(?: (?:named|called) "
         rf"(?P<names>{NAME})){_END}",
         _has,
-    ),
-    _form(
-        rf"(?:{_HAVE} )?(?:upgraded|updated|migrated|moved|bumped|switched)(?: to)? (?:the )?"
-        rf"(?P<thing>{WORD}(?: {WORD})?)(?: from [vV]?\d[\w.]*)? (?:to )?(?:version |v)?"
-        r"(?P<version>\d[\w.]*)",
-        _upgraded,
     ),
     _form(
         rf"(?:{_BE} (?:now )?(?:on|using|running)|use|uses|run|runs) (?P<thing>{WORD}(?: {WORD})?) "
@@ -1181,7 +1258,8 @@ _FORMS = (
     ),
     _form(
         rf"(?:{_BE} (?:not|no longer) (?:going to|planning to|planning on)|will not be|will not"
-        rf"|decided not to|decided against|{_BE} not|{_BE} no longer) (?P<verb>go|going|move|moving"
+        rf"|(?:have |has )?decided not to|(?:have |has )?decided against|{_BE} not|{_BE} no longer) "
+        r"(?P<verb>go|going|move|moving"
         r"|visit|visiting|travel|travelling|traveling|attend|attending|run|running|do|doing|take"
         r"|taking|buy|buying|have|having)\b ?(?P<what>.*)",
         lambda match: _not_going(match) if _is_withdrawn(match) else [],
