@@ -45,6 +45,18 @@ _MONTHS = {
     for letters in (3, None)
 }
 _DAYS = {name.lower(): number for number, name in enumerate(calendar.day_name)}
+_SHORT_DAYS = {
+    "mon": 0,
+    "tue": 1,
+    "tues": 1,
+    "wed": 2,
+    "thu": 3,
+    "thur": 3,
+    "thurs": 3,
+    "fri": 4,
+    "sat": 5,
+    "sun": 6,
+}
 _NUMBERS = {
     word: number
     for number, word in enumerate(
@@ -466,8 +478,7 @@ def _read_which(said: _Said) -> _Days | None:
 
 
 def _read_weekday(said: _Said) -> _Days | None:
-    number = _DAYS[said["weekday"]]
-    which = said["which"]
+    number, which = {**_DAYS, **_SHORT_DAYS}[said["weekday"]], said["which"]
     back, ahead = (said.today.weekday() - number - 1) % 7 + 1, (number - said.today.weekday() - 1) % 7 + 1
     if which in ("last", "past", "previous", "this past"):
         return _one_day(said.today - timedelta(days=back))
@@ -696,7 +707,7 @@ _FORMS = (
     ),
     _form(r"(?P<which>the) (?P<unit>weekend)(?! (?:before|after))", _read_which, prepared=True),
     _form(
-        rf"(?P<number>{_N}) {_MEASURED}(?P<half> and a half)? (?:or so )?(?:ago|back)(?! (?:to|in|from))",
+        rf"(?P<number>{_N}) {_MEASURED}(?P<half> and a half)? (?:or so )?(?:ago|back(?! (?:to|in|from|at)))",
         _read_ago,
     ),
     _form(rf"in (?:about |around )?(?P<number>{_N}) {_MEASURED}(?:' time)?(?! (?:of|ago))", _read_ahead),
@@ -715,6 +726,7 @@ _FORMS = (
     _form(
         rf"(?:(?P<which>{_WHICH}) )?(?P<holiday>{_ANY_HOLIDAY})(?:,? (?:of )?(?P<year>{_YEAR4}))?",
         _read_holiday,
+        doubtful=True,
     ),
     _form(
         rf"(?:(?P<which>{_WHICH}) |the (?:{_WHICH} )?)?(?P<season>spring|summer|autumn|winter)"
@@ -732,7 +744,10 @@ _FORMS = (
         doubtful=True,
     ),
     _form(rf"(?P<which>{_WHICH}) {_MONTH}", _read_month),
-    _form(rf"(?P<which>{_WHICH}) (?P<weekday>{_ANY_WEEKDAY}){_PART_OF_DAY}", _read_weekday),
+    _form(
+        rf"(?P<which>{_WHICH}) (?P<weekday>{_ANY_WEEKDAY}|{_either(_SHORT_DAYS)}){_PART_OF_DAY}",
+        _read_weekday,
+    ),
     _form(rf"(?P<which>)(?P<weekday>{_ANY_WEEKDAY}){_PART_OF_DAY}", _read_weekday, doubtful=True),
     _form(_MONTH, _read_month, prepared=True, doubtful=True),
     _form(r"(?:the )?(?P<decade>(?:19|20)\d0|[1-9]0)'?s", _read_decade, prepared=True),
@@ -741,11 +756,15 @@ _FORMS = (
     _form(r"the other (?:day|night)", _read_other_day),
 )
 _ANY_TIME = re.compile(
-    rf"\d|\b(?:ago|last|next|this|past|coming|upcoming|previous|for|in|today|tonight|yesterday|tomorrow|other|weekend"
+    r"\d|\b(?:ago|last|next|this|past|coming|upcoming|previous|for|in|today|tonight|yesterday|tomorrow"
+    r"|other|weekend"
     rf"|spring|summer|autumn|winter|{_either(_MONTHS)}|{_either(_DAYS)}|{_either(_HOLIDAYS)})\b",
     re.IGNORECASE,
 )
-_PREPOSITIONS = "since|until|till|by|before|after|from|starting|beginning|as of|in|on|at|during|around|about|over|throughout"
+_PREPOSITIONS = (
+    "since|until|till|by|before|after|from|starting|beginning|as of|in|on|at|during|around|about|over"
+    "|throughout"
+)
 _PREPOSITION = re.compile(
     rf"(?<![\w-])({_PREPOSITIONS})(?: (?:early|late|mid|on|in|about|around|the))? $", re.IGNORECASE
 )

@@ -926,6 +926,19 @@ def name_key(name: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
+FUNCTIONAL = frozenset(
+    name_key(name)
+    for name in (
+        "lives in", "works at", "works for", "works as", "is employed by", "is called", "is named",
+        "is married to", "is partner of", "has email", "has work email", "has phone", "has birthday",
+        "was born on", "was born in", "is aged", "has version", "has diet", "is located in", "has address",
+        "reports to", "studies at",
+    )
+)  # fmt: skip
+"""Relations of which there is one at a time: two of them contradict each other. Slots bear the same names;
+`prefers` is no such relation, for one prefers tea to coffee and trains to planes."""
+
+
 def parse(model: type[_Model], arguments: dict[str, Any]) -> _Model:
     """`model` from plain arguments; raises InvalidInput with one sentence for the first thing that is
     wrong."""

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory import resolving
 from mcp_memory.models import (
+    FUNCTIONAL,
     Entity,
     EntityRef,
     EntityType,
@@ -421,17 +422,6 @@ def mentioned_by(connection: sa.Connection, memory_id: str) -> tuple[EntityRef, 
         EntityRef(id=entity_id, name=name, type=entity_type)
         for entity_id, name, entity_type in connection.execute(query)
     )
-
-
-FUNCTIONAL = frozenset(
-    name_key(name)
-    for name in (
-        "lives in", "works at", "works for", "is employed by", "is called", "is named", "is married to",
-        "has email", "has phone", "has birthday", "was born on", "was born in", "is aged", "has version",
-        "is located in", "has address", "prefers", "reports to", "studies at",
-    )
-)  # fmt: skip
-"""Relations of which there is one at a time: two of them contradict each other."""
 
 
 def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
