@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import anyio.to_thread
+
 from mcp_memory.dates import Time, times_in
 from mcp_memory.extraction.attributes import of_attributes, read_alias
 from mcp_memory.extraction.drawing import said_of
