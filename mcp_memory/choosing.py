@@ -140,8 +140,8 @@ def _shared(query: Query, memory: Memory) -> int:
 def newest_first(
     connection: Connection, chosen: Sequence[Chosen]
 ) -> tuple[list[Chosen], dict[str, list[Memory]]]:
-    """What is left when of two that contradict each other the later one shows the earlier and takes the better
-    place of the two; and those that are shown so, by the id of the later."""
+    """What is left when of two that contradict each other the later one shows the earlier and takes the
+    better place of the two; and those that are shown so, by the id of the later."""
     by_id = {one.memory.id: one for one in chosen}
     # What holds no longer contradicts nothing: it was true in its time.
     ids = [one.memory.id for one in chosen if one.memory.state == "active"]

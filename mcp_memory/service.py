@@ -715,7 +715,8 @@ def _drafts(
 
 
 def _single_valued(request: AddRequest) -> NewRelation | None:
-    """The one relation of a statement of which there is one at a time; None where it names several or none."""
+    """The one relation of a statement of which there is one at a time; None where it names several or
+    none."""
     single = [one for one in request.relations if name_key(one.predicate) in FUNCTIONAL]
     return single[0] if request.content is not None and len(single) == 1 else None
 

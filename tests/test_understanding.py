@@ -219,6 +219,18 @@ async def test_secrets_are_blotted_out_before_anything_is_written(config: Config
             assert secret.encode() not in file.read_bytes()
 
 
+async def test_forgetting_words_takes_their_facts_out_of_every_file(config: Config) -> None:
+    async with Service.open(config) as service:
+        added = await say(service, "2024-03-01", "I live in Zwartsluis.")
+        await say(service, "2024-03-02", "The weather is lovely today.")
+        gone = await service.forget(ANN, ForgetRequest(ids=(added.memories[0].id,)))
+    assert gone.verified
+    assert list(gone.derived) == [one.id for one in added.facts]
+    for file in config.data_dir.rglob("*"):
+        if file.is_file():
+            assert b"zwartsluis" not in file.read_bytes().lower()
+
+
 # by a model
 
 

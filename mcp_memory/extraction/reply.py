@@ -502,7 +502,8 @@ def _calendar_span(year: int, month: int | None, day: int | None) -> tuple[date,
 _ATTRIBUTES = {
     alias: slot
     for slot, aliases in {
-        "lives in": "based in|is based in|residence|home|home town|city|lives|lives at|location of residence|address of residence",
+        "lives in": "based in|is based in|residence|home|home town|city|lives|lives at|location of residence"
+        "|address of residence",
         "works at": "works for|employer|workplace|is employed by|company",
         "works as": "job|job title|occupation|profession|role at work",
         "is called": "name|is named|full name",
@@ -565,8 +566,8 @@ def _is_about(known: Known, subject: str | None, entities: Iterable[NewEntity]) 
 
 
 SAME_WORDS = 0.6
-"""Share of a fact's words that a known fact must have for it to say nothing new. Strict: what is kept twice does
-less harm than what is lost, and "prefers tea" has half the words of "prefers coffee"."""
+"""Share of a fact's words that a known fact must have for it to say nothing new. Strict: what is kept twice
+does less harm than what is lost, and "prefers tea" has half the words of "prefers coffee"."""
 
 
 def _says_nothing_new(text: str, known: Known) -> bool:

@@ -43,8 +43,8 @@ def digest(text: str) -> str:
 def state(
     connection: sa.Connection, memory_id: str, home_id: str, subject_id: str, statement: Statement
 ) -> None:
-    """Note what a memory says of `home_id`, which counts as `subject_id`; what it said before counts no
-    more."""
+    """Note what a memory says of `home_id`, which counts as `subject_id`. What is noted already stays: the
+    caller's own understanding goes before ours."""
     values = {
         "subject_id": subject_id,
         "home_id": home_id,
@@ -54,7 +54,7 @@ def state(
         "until": statement.until,
     }
     new = insert(schema.statement).values(memory_id=memory_id, **values)
-    connection.execute(new.on_conflict_do_update(index_elements=["memory_id"], set_=values))
+    connection.execute(new.on_conflict_do_nothing())
 
 
 def judge(

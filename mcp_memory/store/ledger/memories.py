@@ -213,6 +213,8 @@ def _state(
     verdicts: Sequence[tuple[str, Literal["supersedes", "contradicts"]]],
 ) -> None:
     if statement is not None:
+        if statement.until is None:
+            statement = replace(statement, until=memory.valid_until)
         named = entities.named(connection, memory, statement.subject)
         if named is not None:
             facts.state(connection, memory.id, *named, statement)
