@@ -474,6 +474,44 @@ def test_a_verdict_needs_a_known_fact_of_the_same_subject() -> None:
     assert extraction.invalid == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ("Ann lives in Rome", True),
+        ("Ann still lives in Rome.", True),
+        ("Ann lives in Berlin.", False),
+        ("Ann no longer lives in Rome.", False),
+        ("Ann lives in Rome since 2019.", False),
+    ],
+)
+def test_only_what_says_nothing_new_repeats(text: str, repeats: bool) -> None:
+    turn = Turn("m_1", text, "user", "Ann", OBSERVED)
+    fact = {**MOVED, "text": text, "since": None, "verdicts": [{"id": "m_rome", "verdict": "repeats"}]}
+    extraction = drawn(fact, passage=Passage((turn,), known=(ROME,)))
+    assert bool(extraction.facts[0].verdicts) == repeats
+
+
+@pytest.mark.parametrize(
+    ("fact", "slot"),
+    [
+        (
+            {"text": "Ann prefers tea to coffee.", "attribute": "prefers: tea | coffee"},
+            "prefers: coffee | tea",
+        ),
+        ({"text": "Ann prefers tea.", "attribute": "prefers: cats | dogs"}, None),
+        ({"text": "Ann's sister Eva is a vet.", "attribute": "is called"}, None),
+        ({"text": "Ann's sister is called Eva.", "attribute": "is called"}, "is called"),
+        ({"text": "Ann has blood type 0.", "attribute": "has blood type"}, "has blood type"),
+        ({"text": "Ann's trip is off.", "attribute": "has status", "kind": "event"}, None),
+        ({"text": "Ann hiked to Rome.", "attribute": "hiked"}, None),
+    ],
+)
+def test_a_slot_that_does_not_fit_what_is_said_is_none(fact: dict[str, Any], slot: str | None) -> None:
+    said = "I hiked to Rome. Tea, not coffee! My sister Eva is a vet. My blood type is 0. The trip is off."
+    passage = Passage((Turn("m_1", said, "user", "Ann", OBSERVED),))
+    assert [one.slot for one in drawn({**fact, "sources": ["m_1"]}, passage=passage).facts] == [slot]
+
+
 @pytest.mark.parametrize("subject", ["I", "me", "the user", "User", "Ann"])
 def test_whoever_speaks_of_oneself_is_the_speaker(subject: str) -> None:
     (fact,) = drawn({**MOVED, "subject": subject}).facts
