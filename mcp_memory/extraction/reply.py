@@ -403,8 +403,8 @@ class _Check:
         """The slot of a fact, if what it names fits what is said: models copy what they were shown."""
         slot = slot_of(fact.attribute)
         if slot is None or slot in _ATTRIBUTES.values():
-            is_naming = slot != "is called" or _NAMING.search(text) is not None
-            return slot if is_naming else None
+            told = _TOLD.get(slot or "")
+            return None if told and _ENGLISH.search(text) and not told.search(text) else slot
         if slot.startswith(_PREFERS):
             options = slot.removeprefix(_PREFERS).split(" | ")
             return slot if all(_stands_in(option, self._all_said) for option in options) else None
@@ -528,10 +528,18 @@ _MANY = frozenset(
 )
 """What may be true several times over, whatever a model says."""
 _PREFERS = "prefers: "
-_NAMING = re.compile(
-    r"\b(?:re)?(?:nick)?name[ds]?\b|\bcalled\b|\bgoes by\b|heiß|\bnom|\bllama|зову|имя|名", re.IGNORECASE
-)
-"""Words of who tells a name."""
+_ENGLISH = re.compile(r"\b(?:the|is|has|and|of|with|was)\b", re.IGNORECASE)
+_TOLD = {
+    slot: re.compile(rf"\b(?:{words})", re.IGNORECASE)
+    for slot, words in {
+        "is called": "(?:re)?(?:nick)?name|call|goes by|known as",
+        "lives in": "liv|mov|home|resid|hous|apartment|flat|based|stay|settl|relocat|back (?:in|to)",
+        "works at": "work|job|employ|hir|join|start|position|career|intern|teach|quit|left|promot|found",
+        "works as": "work|job|employ|hir|is an?|as an?|became|becom|position|career|profession|promot",
+        "is married to": "marri|wife|husband|spouse|wed|divorc",
+    }.items()
+}
+"""How English tells of what matters most: without any of it the slot is merely copied by a model."""
 _MAX_SLOT_WORDS = 5
 """A longer attribute is the statement itself."""
 
