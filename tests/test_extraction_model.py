@@ -501,6 +501,8 @@ def test_only_what_says_nothing_new_repeats(text: str, repeats: bool) -> None:
         ({"text": "Ann prefers tea.", "attribute": "prefers: cats | dogs"}, None),
         ({"text": "Ann's sister Eva is a vet.", "attribute": "is called"}, None),
         ({"text": "Ann's sister is called Eva.", "attribute": "is called"}, "is called"),
+        ({"text": "The bank of Ann is in Rome.", "attribute": "works at"}, None),
+        ({"text": "Ann wohnt in Rome.", "attribute": "lives in"}, "lives in"),
         ({"text": "Ann has blood type 0.", "attribute": "has blood type"}, "has blood type"),
         ({"text": "Ann's trip is off.", "attribute": "has status", "kind": "event"}, None),
         ({"text": "Ann hiked to Rome.", "attribute": "hiked"}, None),

@@ -403,8 +403,8 @@ class _Check:
         """The slot of a fact, if what it names fits what is said: models copy what they were shown."""
         slot = slot_of(fact.attribute)
         if slot is None or slot in _ATTRIBUTES.values():
-            is_naming = slot != "is called" or _NAMING.search(text) is not None
-            return slot if is_naming else None
+            told = _TOLD.get(slot or "")
+            return None if told and _ENGLISH.search(text) and not told.search(text) else slot
         if slot.startswith(_PREFERS):
             options = slot.removeprefix(_PREFERS).split(" | ")
             return slot if all(_stands_in(option, self._all_said) for option in options) else None
@@ -502,8 +502,7 @@ def _calendar_span(year: int, month: int | None, day: int | None) -> tuple[date,
 _ATTRIBUTES = {
     alias: slot
     for slot, aliases in {
-        "lives in": "based in|is based in|residence|home|home town|city|lives|lives at|location of residence"
-        "|address of residence",
+        "lives in": "based in|is based in|residence|home|home town|city|lives|lives at",
         "works at": "works for|employer|workplace|is employed by|company",
         "works as": "job|job title|occupation|profession|role at work",
         "is called": "name|is named|full name",
@@ -529,10 +528,18 @@ _MANY = frozenset(
 )
 """What may be true several times over, whatever a model says."""
 _PREFERS = "prefers: "
-_NAMING = re.compile(
-    r"\b(?:re)?(?:nick)?name[ds]?\b|\bcalled\b|\bgoes by\b|heiß|\bnom|\bllama|зову|имя|名", re.IGNORECASE
-)
-"""Words of who tells a name."""
+_ENGLISH = re.compile(r"\b(?:the|is|has|and|of|with|was)\b", re.IGNORECASE)
+_TOLD = {
+    slot: re.compile(rf"\b(?:{words})", re.IGNORECASE)
+    for slot, words in {
+        "is called": "(?:re)?(?:nick)?name|call|goes by|known as",
+        "lives in": "liv|mov|home|resid|hous|apartment|flat|based|stay|settl|relocat|back (?:in|to)",
+        "works at": "work|job|employ|hir|join|start|position|career|intern|teach|quit|left|promot|found",
+        "works as": "work|job|employ|hir|is an?|as an?|became|becom|position|career|profession|promot",
+        "is married to": "marri|wife|husband|spouse|wed|divorc",
+    }.items()
+}
+"""How English tells of what matters most: without any of it the slot is merely copied by a model."""
 _MAX_SLOT_WORDS = 5
 """A longer attribute is the statement itself."""
 
@@ -571,7 +578,7 @@ does less harm than what is lost, and "prefers tea" has half the words of "prefe
 
 
 def _says_nothing_new(text: str, known: Known) -> bool:
-    """Whether a fact may be a known one in other words: it has its numbers and names, and most of its words."""
+    """Whether a fact may be a known one in other words: with its numbers, names and most of its words."""
     said, before = _content(text), _content(known.text)
     capitals = _content(" ".join(re.findall(r"(?<!^)\b[^\W\d_a-z]\w*", text)))
     numbers = {word for word in said if any(one.isdecimal() for one in word)}
