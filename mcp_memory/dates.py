@@ -670,7 +670,9 @@ _MEASURED = r"(?P<unit>minute|hour|day|night|week|fortnight|weekend|month|year|d
 
 
 def _form(pattern: str, read: _Reader, *, prepared: bool = False, doubtful: bool = False) -> _Form:
-    return _Form(re.compile(rf"(?<![\w-]){pattern}(?![\w-]|'s\b)", re.IGNORECASE), read, prepared, doubtful)
+    return _Form(
+        re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-]|'s\b)", re.IGNORECASE), read, prepared, doubtful
+    )
 
 
 _FORMS = (
@@ -768,10 +770,7 @@ _PREPOSITIONS = (
 _PREPOSITION = re.compile(
     rf"(?<![\w-])({_PREPOSITIONS})(?: (?:early|late|mid|on|in|about|around|the))? $", re.IGNORECASE
 )
-_LEADING_PREPOSITION = re.compile(
-    rf"({_PREPOSITIONS})(?: (?:the(?= (?:year|weekend|spring|summer|autumn|winter))|on|in|early|late))? ",
-    re.IGNORECASE,
-)
+_LEADING_PREPOSITION = re.compile(rf"({_PREPOSITIONS})(?: (?:on|in))? ", re.IGNORECASE)
 _REPEATED = re.compile(r"(?<!\w)(?:every|each|most|on alternate)(?: other| single)? $", re.IGNORECASE)
 _STANDS_APART = re.compile(
     r"\s*(?:[^\w\s]|$)"

@@ -137,7 +137,11 @@ def _read_favourite(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     ):
         return []
     plural = what.endswith("s") and not what.endswith("ss")
-    slot = None if plural or value.startswith(("to ", "when ", "how ")) else f"favourite {what}"
+    slot = (
+        None
+        if plural or value.startswith(("to ", "when ", "how "))
+        else f"favourite {what.replace('color', 'colour')}"
+    )
     statement = Statement(
         f"has the favourite {what} {value}", "preference", slot=slot, importance=0.6, dated="undated"
     )

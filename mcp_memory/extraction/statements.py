@@ -879,17 +879,10 @@ def _not_going(match: _Match) -> list[Statement]:
 
 def _base(words: str) -> str:
     first, _, rest = words.partition(" ")
-    known = {
-        "going": "go",
-        "moving": "move",
-        "visiting": "visit",
-        "travelling": "travel",
-        "traveling": "travel",
-        "running": "run",
-        "having": "have",
-        "taking": "take",
-    }
-    return f"{known.get(first, first)} {rest}".strip()
+    return f"{_BASES.get(first) or first.removesuffix('ing')} {rest}".strip()
+
+
+_BASES = {"moving": "move", "travelling": "travel", "running": "run", "having": "have", "taking": "take"}
 
 
 def _visited(match: _Match) -> list[Statement]:
