@@ -1015,7 +1015,7 @@ def _is_withdrawn(match: _Match) -> bool:
 
 def _planning(match: _Match) -> list[Statement]:
     words = self_contained(match["what"], longest=10)
-    if words is None:
+    if words is None or object_key(words) is None:
         return []
     key = plan_key(words)
     article = match.group().split(" planning ")[1].removeprefix("on ").split()[0]
@@ -1259,7 +1259,7 @@ _FORMS = (
     ),
     _form(
         rf"(?:{_BE} (?:going|planning|about|set|scheduled) to|plans? to|intends? to|have plans to|"
-        r"(?P<will>will)) (?P<verb>[a-z]+)(?P<what> .+)?",
+        r"(?P<will>will)) (?P<verb>(?!an?\b|the\b|my\b|our\b|some\b)[a-z]+)(?P<what> .+)?",
         _plans,
     ),
     _form(
