@@ -183,6 +183,7 @@ def resolve(
     today = _day_of(observed_at)
     prepared = _LEADING_PREPOSITION.match(words)
     preposition = prepared[1].lower() if prepared else ""
+    tense = "past" if preposition == "since" else tense
     try:
         days = _days(words, today, tense)
         if days is None and prepared:
@@ -223,7 +224,7 @@ def _time_found(
     if _REPEATED.search(text[max(0, match.start() - 24) : match.start()]):
         return None
     try:
-        days = form.read(_Said(match, today, tense))
+        days = form.read(_Said(match, today, "past" if preposition == "since" else tense))
     except (OverflowError, ValueError):
         return None
     if days is None or (form.needs_preposition and not preposition):
@@ -643,6 +644,9 @@ _HOLIDAYS: dict[str, Callable[[int], date]] = {
     "father's day": lambda year: _weekday_in(year, 6, 6, 2),
     "halloween": lambda year: date(year, 10, 31),
     "thanksgiving": lambda year: _weekday_in(year, 11, 3, 3),
+    "ash wednesday": lambda year: easter(year) - timedelta(days=46),
+    "palm sunday": lambda year: easter(year) - timedelta(days=7),
+    "cyber monday": lambda year: _weekday_in(year, 11, 3, 3) + timedelta(days=4),
     "black friday": lambda year: _weekday_in(year, 11, 3, 3) + timedelta(days=1),
 }
 """Days that come every year; those whose day differs by country as in the United States."""
@@ -670,7 +674,9 @@ _MEASURED = r"(?P<unit>minute|hour|day|night|week|fortnight|weekend|month|year|d
 
 
 def _form(pattern: str, read: _Reader, *, prepared: bool = False, doubtful: bool = False) -> _Form:
-    return _Form(re.compile(rf"(?<![\w-]){pattern}(?![\w-]|'s\b)", re.IGNORECASE), read, prepared, doubtful)
+    return _Form(
+        re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-]|'s\b)", re.IGNORECASE), read, prepared, doubtful
+    )
 
 
 _FORMS = (
@@ -749,7 +755,7 @@ _FORMS = (
         _read_weekday,
     ),
     _form(rf"(?P<which>)(?P<weekday>{_ANY_WEEKDAY}){_PART_OF_DAY}", _read_weekday, doubtful=True),
-    _form(_MONTH, _read_month, prepared=True, doubtful=True),
+    _form(rf"{_MONTH}(?! \d| (?:or|and|to|through) )", _read_month, prepared=True, doubtful=True),
     _form(r"(?:the )?(?P<decade>(?:19|20)\d0|[1-9]0)'?s", _read_decade, prepared=True),
     _form(rf"(?:the year )?{_YEAR}", _read_year, prepared=True),
     _form(r"the (?P<day>[0-3]?\d)(?:st|nd|rd|th)(?! (?:of|\w+))", _read_ordinal, prepared=True),
@@ -768,10 +774,7 @@ _PREPOSITIONS = (
 _PREPOSITION = re.compile(
     rf"(?<![\w-])({_PREPOSITIONS})(?: (?:early|late|mid|on|in|about|around|the))? $", re.IGNORECASE
 )
-_LEADING_PREPOSITION = re.compile(
-    rf"({_PREPOSITIONS})(?: (?:the(?= (?:year|weekend|spring|summer|autumn|winter))|on|in|early|late))? ",
-    re.IGNORECASE,
-)
+_LEADING_PREPOSITION = re.compile(rf"({_PREPOSITIONS})(?: (?:on|in))? ", re.IGNORECASE)
 _REPEATED = re.compile(r"(?<!\w)(?:every|each|most|on alternate)(?: other| single)? $", re.IGNORECASE)
 _STANDS_APART = re.compile(
     r"\s*(?:[^\w\s]|$)"

@@ -137,7 +137,11 @@ def _read_favourite(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     ):
         return []
     plural = what.endswith("s") and not what.endswith("ss")
-    slot = None if plural or value.startswith(("to ", "when ", "how ")) else f"favourite {what}"
+    slot = (
+        None
+        if plural or value.startswith(("to ", "when ", "how "))
+        else f"favourite {what.replace('color', 'colour')}"
+    )
     statement = Statement(
         f"has the favourite {what} {value}", "preference", slot=slot, importance=0.6, dated="undated"
     )
@@ -391,8 +395,9 @@ _GREETS = re.compile(
     r"^\W*(?:hi|hello|hey|good (?:morning|afternoon|evening)|nice to meet you|greetings)\b", re.IGNORECASE
 )
 _CANCELLED = re.compile(
-    r"^(?P<what>(?:[Tt]he|[Mm]y|[Oo]ur|[A-Z][\w']+(?:'s)?) ?[^,;]{0,60}?) (?:is|was|got|has been|are"
-    r"|were|have been|had to be) (?:now )?(?:cancelled|canceled|called off|off|scrapped)\b"
+    r"^(?P<what>(?:(?:[Tt]he|[Mm]y|[Oo]ur) |[A-Z]\w+'s )[^,;]{1,60}?) (?:(?:is|was|got|has been|are"
+    r"|were|have been"
+    r"|had to be) (?:now )?(?:cancelled|canceled|called off|scrapped)\b|is (?:now )?off$)"
 )
 _FELL_THROUGH = re.compile(
     r"^(?P<what>(?:[Tt]he|[Mm]y|[Oo]ur) [^,;]{2,60}?) (?:fell through|is not happening|will not happen|"

@@ -18,6 +18,8 @@ from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
 def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: bool) -> list[FoundFact]:
     """What the rest of a clause states of its subject, as facts."""
     rest = _INNER_ADVERBS.sub(r"\1", _LEADING_ADVERBS.sub("", rest))
+    if who.name != reader.me and _NOT_THIRD.match(rest) and not reader.is_they:
+        return []
     if rest.startswith(("never ", "hardly ", "rarely ", "barely ")):
         rest = f"do not {rest.partition(' ')[2]}"
     tense: Tense = "future" if _AHEAD.search(rest) else "past"
@@ -49,6 +51,12 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
     return facts
 
 
+# "Themes like love" and "Unconditional love is" are about nobody of that name.
+_NOT_THIRD = re.compile(
+    r"(?:live|work|like|love|enjoy|hate|prefer|use|play|speak|drink|eat|own|study|have|am|are|do|plan"
+    r"|want|hope|report|"
+    r"drive|teach|collect|smoke|adore|dislike|practice)\b"
+)
 _AHEAD = re.compile(
     r"\bstarting\b|"
     r"^(?:will|am|is|are|plans?|(?:have|has) (?!been\b|lived|worked|had)|wants?|would|intends?|hopes?"

@@ -80,6 +80,8 @@ class Reader:
     people: list[Who] = field(default_factory=list[Who])
     """Named in this sentence."""
     people_before: list[Who] = field(default_factory=list[Who])
+    is_they: bool = False
+    """Whether the subject is told as "they", with the verb of several."""
     facts: list[FoundFact] = field(default_factory=list[FoundFact])
 
 
@@ -91,6 +93,7 @@ def subject_of(text: str, before: Who | None, reader: Reader) -> tuple[Who | Non
         rf"(?:(?:[Mm]y [a-z]+|{NAME}) and I|(?:[Mm]e|I) and (?:my [a-z]+|{NAME})) (?=\S)", text
     ):
         return me_of(reader), text[match.end() :]
+    reader.is_they = text[:5].lower() == "they "
     if match := re.match(r"(?P<who>[Hh]e|[Ss]he|[Tt]hey) (?=\S)", text):
         return one_named(reader, match["who"].lower()), text[match.end() :]
     if match := MY_KIN.match(text):
@@ -173,7 +176,7 @@ def named_thing(name: str, text: str) -> Who | None:
         return None
     entities = {name_key(one.name): one for one in find_entities(text, limit=8)}
     found = entities.get(name_key(name))
-    if found is None:
+    if found is None or (" " not in name and _COMMON.search(name)):
         return None
     return Who(name, found.type)
 
@@ -236,6 +239,8 @@ TELLING = frozenset(
     "best older younger elder eldest youngest twin little big oldest first second third".split()
 )
 _NOBODY = frozenset("It That What Today Tomorrow Here There He She Let Who".split())
+# "Networking plays a role", "Education is key": a thing done, and nobody.
+_COMMON = re.compile(r"(?:ing|[ts]ion|ment|ness|ity|ship)s?$")
 OPENERS = frozenset(
     "The This That These Those It Its There Here What My Our Your His Her Their A An Some Any Every "
     "All Both Most Many "

@@ -40,7 +40,10 @@ _PLAN_VERBS = frozenset(
 
 
 _EDGES = frozenset(
-    "for with in at on from by after before during because so and but about into near around until".split()
+    """
+    for with in at on from by after before during because so and but or about into near around until again
+    soon later together instead alone first as twice once
+    """.split()
 )
 
 
@@ -109,7 +112,7 @@ _POINTING = frozenset(
     """
     it this that them these those one ones him her you us me what which who everything something anything
     nothing all so there here such same thought each other others someone everyone people things thing stuff
-    more most idea sound look way how your their
+    more most idea sound look way how your their few lot lots couple bit
     """.split()
 )
 

@@ -879,17 +879,10 @@ def _not_going(match: _Match) -> list[Statement]:
 
 def _base(words: str) -> str:
     first, _, rest = words.partition(" ")
-    known = {
-        "going": "go",
-        "moving": "move",
-        "visiting": "visit",
-        "travelling": "travel",
-        "traveling": "travel",
-        "running": "run",
-        "having": "have",
-        "taking": "take",
-    }
-    return f"{known.get(first, first)} {rest}".strip()
+    return f"{_BASES.get(first) or first.removesuffix('ing')} {rest}".strip()
+
+
+_BASES = {"moving": "move", "travelling": "travel", "running": "run", "having": "have", "taking": "take"}
 
 
 def _visited(match: _Match) -> list[Statement]:
@@ -1022,7 +1015,7 @@ def _is_withdrawn(match: _Match) -> bool:
 
 def _planning(match: _Match) -> list[Statement]:
     words = self_contained(match["what"], longest=10)
-    if words is None:
+    if words is None or object_key(words) is None:
         return []
     key = plan_key(words)
     article = match.group().split(" planning ")[1].removeprefix("on ").split()[0]
@@ -1266,7 +1259,7 @@ _FORMS = (
     ),
     _form(
         rf"(?:{_BE} (?:going|planning|about|set|scheduled) to|plans? to|intends? to|have plans to|"
-        r"(?P<will>will)) (?P<verb>[a-z]+)(?P<what> .+)?",
+        r"(?P<will>will)) (?P<verb>(?!an?\b|the\b|my\b|our\b|some\b)[a-z]+)(?P<what> .+)?",
         _plans,
     ),
     _form(
