@@ -17,14 +17,19 @@ from mcp_memory.models import (
     AddRequest,
     AddResult,
     Comparison,
+    EntitiesMerged,
+    EntitiesParted,
     EntitiesRequest,
     EntitiesResult,
+    EntitiesReview,
+    EntitySplit,
     ForgetRequest,
     ForgetResult,
     Health,
     Hidden,
     Identifier,
     Kind,
+    Limit,
     Memory,
     MemoryDetail,
     Merged,
@@ -80,6 +85,25 @@ class Search(Scoped):
 
 class Entities(Scoped):
     request: EntitiesRequest
+    patience: float = 30.0
+
+
+class MergeEntities(Scoped):
+    kept: Identifier
+    gone: Identifier
+
+
+class SplitEntity(Scoped):
+    entity: Identifier
+
+
+class ReviewEntities(Scoped):
+    limit: Limit = 20
+
+
+class PartEntities(Scoped):
+    one: Identifier
+    other: Identifier
 
 
 class Forget(Scoped):
@@ -172,6 +196,10 @@ LONG = 3_600.0
 ADD = Operation("add", Add, AddResult, "Remember one statement or a conversation.")
 SEARCH = Operation("search", Search, SearchResult, "The memories that answer a query, best first.")
 ENTITIES = Operation("entities", Entities, EntitiesResult, "A page of entities, or one whole.")
+MERGE_ENTITIES = Operation("merge_entities", MergeEntities, EntitiesMerged, "Let one count as another.", LONG)
+SPLIT_ENTITY = Operation("split_entity", SplitEntity, EntitySplit, "Take a merge back.", LONG)
+REVIEW_ENTITIES = Operation("review_entities", ReviewEntities, EntitiesReview, "Who may be one.", LONG)
+PART_ENTITIES = Operation("part_entities", PartEntities, EntitiesParted, "Note that two are two.")
 FORGET = Operation("forget", Forget, ForgetResult, "Forget, or plan to.", LONG)
 UNFORGET = Operation("unforget", Unforget, Unforgotten, "Bring back what is hidden.")
 HIDDEN = Operation("hidden", Scoped, tuple[Hidden, ...], "What can still be brought back.")
@@ -194,6 +222,10 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     ADD,
     SEARCH,
     ENTITIES,
+    MERGE_ENTITIES,
+    SPLIT_ENTITY,
+    REVIEW_ENTITIES,
+    PART_ENTITIES,
     FORGET,
     UNFORGET,
     HIDDEN,

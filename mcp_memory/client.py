@@ -45,8 +45,12 @@ from mcp_memory.models import (
     AddRequest,
     AddResult,
     Comparison,
+    EntitiesMerged,
+    EntitiesParted,
     EntitiesRequest,
     EntitiesResult,
+    EntitiesReview,
+    EntitySplit,
     ForgetRequest,
     ForgetResult,
     Health,
@@ -120,7 +124,19 @@ class OwnerClient:
         return await self._call(api.SEARCH, scope=scope, request=request, patience=PATIENCE)
 
     async def entities(self, scope: Scope, request: EntitiesRequest) -> EntitiesResult:
-        return await self._call(api.ENTITIES, scope=scope, request=request)
+        return await self._call(api.ENTITIES, scope=scope, request=request, patience=PATIENCE)
+
+    async def merge_entities(self, scope: Scope, kept: str, gone: str) -> EntitiesMerged:
+        return await self._call(api.MERGE_ENTITIES, scope=scope, kept=kept, gone=gone)
+
+    async def split_entity(self, scope: Scope, entity: str) -> EntitySplit:
+        return await self._call(api.SPLIT_ENTITY, scope=scope, entity=entity)
+
+    async def review_entities(self, scope: Scope, limit: int = 20) -> EntitiesReview:
+        return await self._call(api.REVIEW_ENTITIES, scope=scope, limit=limit)
+
+    async def part_entities(self, scope: Scope, one: str, other: str) -> EntitiesParted:
+        return await self._call(api.PART_ENTITIES, scope=scope, one=one, other=other)
 
     async def forget(self, scope: Scope, request: ForgetRequest) -> ForgetResult:
         return await self._call(api.FORGET, scope=scope, request=request, write_id=_write_id())

@@ -297,10 +297,10 @@ class AddRequest(_Value):
     understood."""
 
     content: Content | None = Field(
-        default=None, description="One self-contained statement, third person, names instead of pronouns"
+        default=None, description="One self-contained statement, third person, names for pronouns"
     )
     messages: tuple[NewMessage, ...] = Field(
-        default=(), max_length=MAX_MESSAGES, description="Or: verbatim turns of a conversation"
+        default=(), max_length=MAX_MESSAGES, description="Or: turns, word for word"
     )
     kind: Kind | None = Field(default=None, description="Default fact; for messages message")
     level: Level = Field(
@@ -313,13 +313,13 @@ class AddRequest(_Value):
     importance: Importance = Field(default=0.5, description="0 to 1")
     metadata: Metadata = Field(default_factory=dict)
     entities: tuple[NewEntity, ...] = Field(
-        default=(), max_length=MAX_NAMED, description="People, places, things it mentions"
+        default=(), max_length=MAX_NAMED, description="Who and what it mentions"
     )
     relations: tuple[NewRelation, ...] = Field(
         default=(), max_length=MAX_NAMED, description="Ann –works at→ Acme"
     )
     sources: tuple[Identifier, ...] = Field(
-        default=(), max_length=MAX_NAMED, description="Ids of memories it was drawn from"
+        default=(), max_length=MAX_NAMED, description="Memory ids it rests on"
     )
     wait: bool = Field(default=False, description="Until facts are drawn from it")
 
@@ -341,13 +341,13 @@ _EntityTypeByName = Annotated[EntityType, WithJsonSchema({"type": "string"})]
 
 class SearchRequest(_Value):
     query: Words = Field(description="A question, in full")
-    limit: Limit | None = Field(default=None, description="Hits, 1 to 100")
+    limit: Limit | None = Field(default=None, description="1 to 100")
     max_tokens: AnswerTokens | None = Field(default=None, description="Of the answer; default 1000")
     detail: Detail = Field(default="concise", description="full: texts uncut")
-    cursor: str | None = Field(default=None, description="For the next page")
+    cursor: str | None = Field(default=None, description="Next page")
     kinds: tuple[_KindByName, ...] = ()
     levels: tuple[_LevelByName, ...] = ()
-    entity: Identifier | None = Field(default=None, description="What mentions this name, alias or id")
+    entity: Identifier | None = Field(default=None, description="Mentions this name or id")
     since: Moment | None = Field(default=None, description="Said since")
     until: MomentUntil | None = None
     valid_since: Moment | None = Field(default=None, description="True since")

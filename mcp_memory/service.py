@@ -310,6 +310,7 @@ class Service:
         """Take a merge back: `entity` is a name, alias or id of the one that was merged. Raises
         EntityNotFound, InvalidInput where it was not merged or several were."""
         parts = await self._ledger.read(merging.merged, scope, entity)
+        parts = parts or await self._ledger.read(merging.merged_into, scope, entity)
         if not parts:
             await self._entity_id(scope, entity)
             raise InvalidInput("entity", f"{shown(entity)} was not merged; there is nothing to split")
@@ -507,7 +508,7 @@ class Service:
         """The answer to a merge that was made already, as by a call that is repeated."""
         parts = await self._ledger.read(merging.merged, scope, gone)
         if len(parts) != 1:
-            raise InvalidInput("gone", f"{shown(gone)} is the same entity; give two")
+            raise InvalidInput("gone", f"{shown(gone)} is that entity already; give two, or split it first")
         return EntitiesMerged(kept=_ref(kept), gone=parts[0], memories=kept.mentions)
 
     async def _entity_detail(self, scope: Scope, name: str) -> EntityDetail:

@@ -11,9 +11,14 @@ from datetime import UTC, datetime
 from mcp_memory.models import (
     AddResult,
     Change,
+    EntitiesMerged,
+    EntitiesParted,
     EntitiesResult,
+    EntitiesReview,
     Entity,
     EntityDetail,
+    EntityRef,
+    EntitySplit,
     ExtractionHealth,
     ForgetResult,
     Hidden,
@@ -251,8 +256,11 @@ def signals(hit: Hit) -> str:
 def entities(result: EntitiesResult, offset: int) -> str:
     if result.detail is not None:
         return "\n".join(entity_lines(result.detail))
+    if result.near:
+        head = "No name has that in it. Most spoken of in what is nearest to it in meaning:"
+        return _joined([head, *map(_entity_line, result.near)], result.degraded)
     if not result.entities:
-        return "No entity is known that matches."
+        return _joined(["No entity is known that matches."], result.degraded)
     shown = offset + len(result.entities)
     head = f"Entities {offset + 1}–{shown} of {result.total}, most mentioned first."
     if shown < result.total:
@@ -260,23 +268,116 @@ def entities(result: EntitiesResult, offset: int) -> str:
     return "\n".join([head, *map(_entity_line, result.entities)])
 
 
+ENTITY_TOKENS = 1_000
+"""Of what is told of one entity, as of any answer."""
+ENTITY_SHOWN = 160
+"""Characters of one memory there: many short lines tell more of somebody than few long ones."""
+_FACTS, _RELATIONS, _PAST = 0.45, 0.2, 0.2
+"""Shares of that size, at most; what is left over goes to the memories that mention it."""
+
+
 def entity_lines(detail: EntityDetail) -> list[str]:
-    lines = [_entity_line(detail.entity)]
-    if detail.relations:
-        lines += ["Relations:", *(f"- {relation_line(one)}" for one in detail.relations)]
+    """What an entity is known for, newest first in each part; what does not fit is counted."""
+    entity, facts = detail.entity, {one.id for one in detail.facts}
+    past = [one for one in reversed(detail.timeline) if one.id not in facts]
+    lines = [_entity_line(entity, f"first {day(entity.first_mentioned)}, ")]
+    if detail.namesakes:
+        others = [f"{one_line(one.name, 60)} ({one.type}) [{one.id}]" for one in detail.namesakes]
+        lines.append(f"Called so too: {_listed(others)}.")
     if detail.neighbours:
         names = [f"{one_line(one.name, 60)} ({one.type})" for one in detail.neighbours]
-        lines.append(f"Near it: {', '.join(names)}.")
-    return [*lines, "Mentioned in, newest first:", *(f"- {memory_line(one)}" for one in detail.memories)]
+        lines.append(f"Near it: {_listed(names)}.")
+    relations = list(map(relation_line, detail.relations))
+    room = ENTITY_TOKENS - sum(map(tokens, lines))
+    for title, told, more, share in (
+        ("What holds:", list(map(_fact_line, detail.facts)), 0, _FACTS),
+        ("Relations:", relations, 0, _RELATIONS),
+        ("Before:", list(map(_fact_line, past)), detail.earlier, _PAST),
+    ):
+        part = _fitting(title, told, more, min(room, int(ENTITY_TOKENS * share)))
+        room -= sum(map(tokens, part))
+        lines += part
+    told_already = {one.id for one in detail.timeline}
+    mentions = [one for one in detail.memories if one.id not in told_already]
+    more = max(entity.mentions - len(detail.memories), 0)
+    lines += _fitting(
+        "Mentioned in, newest first:", [memory_line(one, ENTITY_SHOWN) for one in mentions], more, room
+    )
+    return lines
+
+
+def _fact_line(fact: Memory) -> str:
+    """`2024-03-01, until 2025-01-01 [m_…] “…”`"""
+    until = f", until {day(fact.valid_until)}" if fact.valid_until else ""
+    since = day(fact.valid_from or fact.observed_at)
+    return f"{since}{until} [{fact.id}] “{one_line(fact.text, ENTITY_SHOWN)}”"
+
+
+def _fitting(title: str, told: Sequence[str], more: int, room: int) -> list[str]:
+    """A part of an answer, as far as it fits; `more` are not even among the lines. Nothing for no lines."""
+    rest = "… and {} more."
+    room -= tokens(title) + tokens(rest) + 1
+    lines: list[str] = []
+    for line in told:
+        room -= tokens(f"- {line}")
+        if room < 0:
+            break
+        lines.append(f"- {line}")
+    left = more + len(told) - len(lines)
+    if not told:
+        return []
+    return [title, *lines, *([rest.format(left)] if left else [])]
 
 
 def relation_line(relation: Relation) -> str:
     """`Ann –works at→ Acme, since 2024-01-01 [m_…]`"""
     since = f", since {day(relation.valid_from)}" if relation.valid_from else ""
     until = f", until {day(relation.valid_until)}" if relation.valid_until else ""
+    until += "" if relation.is_current else ", ended"
     names = (one_line(name, 60) for name in (relation.subject.name, relation.predicate, relation.object.name))
     subject, predicate, target = names
     return f"{subject} –{predicate}→ {target}{since}{until} [{relation.memory_id}]"
+
+
+def merged(done: EntitiesMerged) -> str:
+    return (
+        f"Merged {_named(done.gone)} into {_named(done.kept)}: {count(done.memories)} concerned. "
+        f"To undo it: mcp-memory entities split {done.gone.id}"
+    )
+
+
+def was_split(done: EntitySplit) -> str:
+    """What a split gave back; the two are not asked about again."""
+    again = (
+        "" if done.kept is None else f" To undo it: mcp-memory entities merge {done.kept.id} {done.entity.id}"
+    )
+    kept = "" if done.kept is None else f", apart from {_named(done.kept)}"
+    return f"{_named(done.entity)} is one of its own again{kept}: {count(done.memories)}.{again}"
+
+
+def parted(done: EntitiesParted) -> str:
+    return f"{_named(done.one)} and {_named(done.other)} are two, and are not listed for review again."
+
+
+def reviewed(result: EntitiesReview) -> str:
+    """Pairs that may be one, with what to say of each."""
+    if not result.pairs:
+        return _joined(["No two entities look like one."], result.degraded)
+    lines = [
+        f"{len(result.pairs)} of {result.total} pairs that may be one, likeliest first. "
+        "For each: `mcp-memory entities merge A B` if they are one, `… apart A B` if they are two."
+    ]
+    for pair in result.pairs:
+        lines += [
+            f"{pair.score:.2f} {one_line(pair.why)}",
+            f"   A {_entity_line(pair.one)}",
+            f"   B {_entity_line(pair.other)}",
+        ]
+    return _joined(lines, result.degraded)
+
+
+def _named(entity: EntityRef) -> str:
+    return f"“{one_line(entity.name, 60)}” ({entity.type}) [{entity.id}]"
 
 
 def forgotten(result: ForgetResult) -> str:
@@ -446,11 +547,11 @@ def memories(title: str, remembered: Sequence[Memory], limit: int | None = SHOWN
     return "\n".join([f"# {title}", "", *(f"- {memory_line(memory, limit)}" for memory in remembered)])
 
 
-def _entity_line(entity: Entity) -> str:
+def _entity_line(entity: Entity, first: str = "") -> str:
     aliases = f", also {_listed([one_line(alias, 60) for alias in entity.aliases])}" if entity.aliases else ""
     return (
         f"[{entity.id}] {one_line(entity.name, 128)} ({entity.type}{aliases}): mentioned {entity.mentions}×, "
-        f"last {day(entity.last_mentioned)}"
+        f"{first}last {day(entity.last_mentioned)}"
     )
 
 

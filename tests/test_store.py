@@ -141,7 +141,7 @@ async def test_what_a_search_reads_is_found_without_reading_all_of_its_owner(tmp
     of_tables = [
         plan for plan in plans if plan.startswith(("SEARCH", "SCAN")) and "VIRTUAL TABLE" not in plan
     ]
-    assert len(of_tables) == 4
-    used = ("id=?", "key=?", "id=?", "memory_standing")
+    assert len(of_tables) == 5
+    used = ("id=?", "key=?", "id=?", "home_id=?", "memory_standing")
     assert all(name in plan for name, plan in zip(used, of_tables, strict=True)), plans
     await ledger.close()

@@ -17,6 +17,8 @@ from mcp_memory.models import (
     AddRequest,
     Confidence,
     EntitiesRequest,
+    Entity,
+    EntityRef,
     EntityType,
     ForgetRequest,
     Hit,
@@ -24,6 +26,7 @@ from mcp_memory.models import (
     Kind,
     Memory,
     Rating,
+    Relation,
     Scope,
     SearchRequest,
     iso,
@@ -144,22 +147,33 @@ class ShownEntity(_Shown):
     id: str
     name: str
     type: EntityType
+    aliases: list[str] | None = None
     mentions: int | None = None
+    first_mentioned: str | None = None
+    last_mentioned: str | None = None
 
 
 class ShownRelation(_Shown):
     subject: str
     predicate: str
     object: str
+    current: bool
+    valid_from: str | None = None
+    valid_until: str | None = None
     memory_id: str
 
 
 class EntitiesAnswer(_Shown):
     entities: list[ShownEntity]
     total: int
+    near: list[ShownEntity] | None = None
+    facts: list[ShownMemory] | None = None
+    timeline: list[ShownMemory] | None = None
+    namesakes: list[ShownEntity] | None = None
     relations: list[ShownRelation] | None = None
     neighbours: list[ShownEntity] | None = None
     memories: list[ShownMemory] | None = None
+    degraded: list[str] | None = None
 
 
 class ForgetAnswer(_Shown):
@@ -326,25 +340,17 @@ async def _search(call: Call, arguments: SearchMemory) -> Answer:
 async def _entities(call: Call, arguments: ListEntities) -> Answer:
     result = await call.memory.entities(arguments.scope(call.config), _request(EntitiesRequest, arguments))
     content = EntitiesAnswer(
-        entities=[
-            ShownEntity(id=one.id, name=one.name, type=one.type, mentions=one.mentions)
-            for one in result.entities
-        ],
+        entities=list(map(_shown_entity, result.entities)),
         total=result.total,
+        near=list(map(_shown_entity, result.near)) or None,
+        degraded=list(result.degraded) or None,
     )
     if (whole := result.detail) is not None:
-        content.relations = [
-            ShownRelation(
-                subject=one.subject.name,
-                predicate=one.predicate,
-                object=one.object.name,
-                memory_id=one.memory_id,
-            )
-            for one in whole.relations
-        ]
-        content.neighbours = [
-            ShownEntity(id=one.id, name=one.name, type=one.type) for one in whole.neighbours
-        ]
+        content.facts = [_shown(one, text.ENTITY_SHOWN) for one in whole.facts]
+        content.timeline = [_shown(one, text.ENTITY_SHOWN) for one in whole.timeline]
+        content.relations = list(map(_shown_relation, whole.relations))
+        content.neighbours = list(map(_shown_ref, whole.neighbours))
+        content.namesakes = list(map(_shown_ref, whole.namesakes)) or None
         content.memories = [_shown(one) for one in whole.memories]
     return Answer(text.entities(result, arguments.offset), content)
 
@@ -423,6 +429,34 @@ def _shown(memory: Memory, limit: int | None = text.SHOWN) -> ShownMemory:
     )
 
 
+def _shown_ref(entity: EntityRef) -> ShownEntity:
+    return ShownEntity(id=entity.id, name=entity.name, type=entity.type)
+
+
+def _shown_entity(entity: Entity) -> ShownEntity:
+    return ShownEntity(
+        id=entity.id,
+        name=entity.name,
+        type=entity.type,
+        aliases=list(entity.aliases) or None,
+        mentions=entity.mentions,
+        first_mentioned=iso(entity.first_mentioned),
+        last_mentioned=iso(entity.last_mentioned),
+    )
+
+
+def _shown_relation(relation: Relation) -> ShownRelation:
+    return ShownRelation(
+        subject=relation.subject.name,
+        predicate=relation.predicate,
+        object=relation.object.name,
+        current=relation.is_current,
+        valid_from=None if relation.valid_from is None else iso(relation.valid_from),
+        valid_until=None if relation.valid_until is None else iso(relation.valid_until),
+        memory_id=relation.memory_id,
+    )
+
+
 def _shown_hit(hit: Hit) -> ShownHit:
     signals: dict[str, float] = {part.signal: part.score for part in hit.signals}
     repeated = hit.repeated
@@ -473,8 +507,8 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="list_entities",
         title="Who and what is known",
-        description="List the people, places and things memory knows, or show one whole (entity): its "
-        "relations, what is near it, and what was said of it.",
+        description="List people, places and things memory knows, or show one (entity): facts, relations, "
+        "timeline.",
         arguments=ListEntities,
         answer=EntitiesAnswer,
         annotations=_reading("Who and what is known"),
@@ -509,7 +543,7 @@ TOOLS: tuple[Tool, ...] = (
     Tool(
         name="rate_memory",
         title="Rate a memory",
-        description="Say whether a memory helped: useful, useless or wrong. What helped is found sooner.",
+        description="Say whether a memory helped. What helped is found sooner.",
         arguments=RateMemory,
         answer=RateAnswer,
         annotations=ToolAnnotations(

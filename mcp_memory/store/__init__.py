@@ -491,8 +491,13 @@ class Store:
                     known=merged.known + some.known,
                     forgotten=merged.forgotten + some.forgotten,
                 )
+            merges = await theirs.read(merging.merges)
         finally:
             await theirs.close()
+        async with self._applying:
+            gone = await self.ledger.write(merging.repeat, merges, datetime.now(UTC))
+            if gone and self._graph.index is not None:
+                await self._use(self._graph, lambda graph: graph.delete(gone))
         self._wake.set()
         return merged
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_memory.models import Entity, EntityRef, Scope, name_key
+from mcp_memory.models import Entity, EntityRef, EntityType, Scope, name_key
 from mcp_memory.store.ledger import entities, facts, index_work, schema
 from mcp_memory.store.ledger.rows import visible
 from mcp_memory.store.ledger.schema import chunks
@@ -42,6 +43,13 @@ def merge(
     kept, gone = (_visible(connection, scope, one) for one in (kept_id, gone_id))
     if kept is None or gone is None or _domain(connection, kept_id) != _domain(connection, gone_id):
         return None
+    concerned = _join(connection, kept_id, gone_id)
+    to_index = index_work.enqueue_unless_pending(connection, concerned, now)
+    return Regrouped(kept, gone, gone.mentions, (gone_id,), to_index)
+
+
+def _join(connection: sa.Connection, kept_id: str, gone_id: str) -> list[str]:
+    """Let one count as the other; answers the memories concerned."""
     mentions, relation, statement = schema.mention.c, schema.relation.c, schema.statement.c
     of_gone = sa.select(mentions.memory_id, sa.literal(kept_id)).where(mentions.entity_id == gone_id)
     concerned = list(connection.execute(of_gone).scalars())
@@ -57,8 +65,59 @@ def merge(
         connection.execute(change)
     # What is true of one at a time is so of both together.
     facts.settle(connection, facts.about(connection, [kept_id]))
-    to_index = index_work.enqueue_unless_pending(connection, concerned, now)
-    return Regrouped(kept, gone, gone.mentions, (gone_id,), to_index)
+    return concerned
+
+
+class Merge(NamedTuple):
+    """A merge, in words that another ledger understands."""
+
+    domain: str
+    kept_key: str
+    kept_type: EntityType
+    gone_key: str
+    gone_type: EntityType
+
+
+def merges(connection: sa.Connection) -> tuple[Merge, ...]:
+    """All merges that hold, those of the merged before those they were merged into."""
+    kept, gone = schema.entity.alias(), schema.entity.alias()
+    query = (
+        sa.select(kept.c.domain, kept.c.name, kept.c.type, gone.c.name, gone.c.type)
+        .join(gone, gone.c.merged_into == kept.c.id)
+        .order_by(gone.c.created_at.desc(), gone.c.id)
+    )
+    return tuple(
+        Merge(row[0], name_key(row[1]), row[2], name_key(row[3]), row[4]) for row in connection.execute(query)
+    )
+
+
+def repeat(connection: sa.Connection, wanted: Sequence[Merge], now: datetime) -> tuple[str, ...]:
+    """Make the merges of another ledger here, where both are known and nobody has found them to be two;
+    answers who is gone."""
+    done: list[str] = []
+    for one in wanted:
+        kept, gone = (
+            _called(connection, one.domain, key, entity_type)
+            for key, entity_type in ((one.kept_key, one.kept_type), (one.gone_key, one.gone_type))
+        )
+        if kept is None or gone is None or kept == gone or parted(connection, [kept, gone]):
+            continue
+        index_work.enqueue_unless_pending(connection, _join(connection, kept, gone), now)
+        done.append(gone)
+    return tuple(done)
+
+
+def _called(connection: sa.Connection, domain: str, key: str, entity_type: EntityType) -> str | None:
+    """Whom the one of this name and type counts as; None where there is no such one, or several."""
+    alias = schema.alias.c
+    query = (
+        sa.select(alias.entity_id)
+        .distinct()
+        .join(schema.entity, schema.entity.c.id == alias.home_id)
+        .where(alias.domain == domain, alias.key == key, schema.entity.c.type == entity_type)
+    )
+    found = connection.execute(query).scalars().all()
+    return found[0] if len(found) == 1 else None
 
 
 def split(connection: sa.Connection, scope: Scope, home_id: str, now: datetime) -> Regrouped | None:
@@ -114,24 +173,25 @@ def _part_mentions(connection: sa.Connection, memory_ids: Sequence[str], root_id
 
 
 def merged(connection: sa.Connection, scope: Scope, name: str) -> tuple[EntityRef, ...]:
-    """Visible entities of this id, name or alias that count as another; or those which count directly as the
-    one that is called so."""
+    """Visible entities of this id, name or alias that count as another."""
     alias = schema.alias.c
-    domains = entities.domains(scope)
-    by_name = sa.select(alias.home_id).where(
-        alias.domain.in_(domains), alias.key == name_key(name), alias.home_id != alias.entity_id
-    )
-    by_id = sa.select(alias.home_id).where(
-        alias.domain.in_(domains), alias.home_id == name, alias.home_id != alias.entity_id
-    )
-    found = set(connection.execute(sa.union(by_name, by_id)).scalars())
-    if not found:
-        into = entities.resolve(connection, scope, [name, name_key(name)])
-        ids = {one for several in into.values() for one in several}
-        query = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into.in_(ids))
-        found = set(connection.execute(query).scalars())
-    members = (_member(connection, scope, one) for one in sorted(found))
-    return tuple(member[2] for member in members if member is not None)
+    here = alias.domain.in_(entities.domains(scope)) & (alias.home_id != alias.entity_id)
+    query = sa.select(alias.home_id).where(here, (alias.key == name_key(name)) | (alias.home_id == name))
+    found = connection.execute(query.distinct().order_by(alias.home_id)).scalars().all()
+    return _members(connection, scope, found)
+
+
+def merged_into(connection: sa.Connection, scope: Scope, name: str) -> tuple[EntityRef, ...]:
+    """Visible entities that were merged into the one of this id, name or alias."""
+    into = entities.resolve(connection, scope, [name, name_key(name)])
+    ids = {one for several in into.values() for one in several}
+    query = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into.in_(ids))
+    return _members(connection, scope, connection.execute(query.order_by(schema.entity.c.id)).scalars().all())
+
+
+def _members(connection: sa.Connection, scope: Scope, home_ids: Sequence[str]) -> tuple[EntityRef, ...]:
+    found = (_member(connection, scope, one) for one in home_ids)
+    return tuple(one[2] for one in found if one is not None)
 
 
 def _member(connection: sa.Connection, scope: Scope, home_id: str) -> tuple[str, str, EntityRef] | None:
