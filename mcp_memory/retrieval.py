@@ -271,11 +271,11 @@ def late_scores(query: EmbeddedQuery, tokens: Mapping[str, bytes]) -> dict[str, 
     weights = [_token_weight(word) for word in query.words]
     if not any(weights):
         weights = [1.0] * len(weights)
-    total = sum(weights)
-    nearest = nearest_tokens(query.tokens, list(tokens.values()))
-    return {
-        memory_id: float(score) for memory_id, score in zip(tokens, nearest @ weights / total, strict=True)
-    }
+    # What weighs nothing need not be compared: marks, and where a text begins and ends.
+    counted = [place for place, weight in enumerate(weights) if weight]
+    nearest = nearest_tokens(query.tokens[counted], list(tokens.values()))
+    scores = nearest @ [weights[place] for place in counted] / sum(weights)
+    return dict(zip(tokens, scores.tolist(), strict=True))
 
 
 def _token_weight(word: str) -> float:

@@ -383,7 +383,7 @@ def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dic
     values = {"domains": domains(scope), "keys": keys}
     found: dict[str, dict[str, None]] = {}
     for query in (_BY_NAME, _BY_ID):
-        for key, entity_id in connection.execute(query, values):
+        for key, entity_id in connection.execute(query, values).all():
             found.setdefault(key, {})[entity_id] = None
     return {key: tuple(ids) for key, ids in found.items()}
 

@@ -321,7 +321,7 @@ def fingerprint(draft: Draft) -> str:
 
 def by_id(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Memory]:
     """Those of `ids` that are visible in `scope`, by id."""
-    rows = connection.execute(_BY_ID, {"ids": ids, **seen_by(scope)})
+    rows = connection.execute(_BY_ID, {"ids": ids, **seen_by(scope)}).all()
     return {memory.id: memory for memory in map(memory_of, rows)}
 
 
@@ -418,7 +418,7 @@ def history_of(connection: sa.Connection, memory_id: str) -> tuple[HistoryEvent,
 
 def repetitions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:
     """How often each was said again, and when last; without those that were said once."""
-    found = connection.execute(_REPETITIONS, {"ids": ids})
+    found = connection.execute(_REPETITIONS, {"ids": ids}).all()
     return {memory_id: (times, last) for memory_id, times, last in found}
 
 
@@ -432,7 +432,7 @@ _REPETITIONS = (
 
 def ratings(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
     """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half."""
-    found = connection.execute(_RATINGS, {"ids": ids})
+    found = connection.execute(_RATINGS, {"ids": ids}).all()
     return {memory_id: votes / (times + 1) for memory_id, votes, times in found}
 
 
@@ -475,8 +475,8 @@ def rate(
 
 def standing(connection: sa.Connection, scope: Scope, limit: int) -> tuple[Memory, ...]:
     """Preferences and procedures that hold now, the most important first, then the latest."""
-    found = connection.execute(_STANDING, {"limit": limit, **seen_by(scope)})
-    return tuple(memory_of(row) for row in found)
+    found = connection.execute(_STANDING, {"limit": limit, **seen_by(scope)}).all()
+    return tuple(map(memory_of, found))
 
 
 _MEMORY = schema.memory.c
