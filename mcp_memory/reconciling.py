@@ -29,6 +29,8 @@ def reconcile(
     drafts: list[Draft] = []
     notes: list[Note] = []
     repeats: list[Repeat] = []
+    noted: set[str] = set()
+    """Statements of which it is noted what they fill; what else they fill is a fact beside them."""
     for fact in extraction.facts:
         sources = tuple(one for one in fact.sources if one in said)
         if not sources:
@@ -37,8 +39,9 @@ def reconcile(
         if repeated:
             said_at = max(said[one].observed_at for one in sources)
             repeats.append(Repeat(repeated[0], tuple(sorted(set(sources) - set(repeated))), said_at))
-        elif statements.issuperset(sources):
+        elif statements.issuperset(sources) and noted.isdisjoint(sources):
             notes.append(_note(fact, sources[0]))
+            noted.update(sources[:1] if fact.slot is not None else ())
         else:
             drafts.append(_draft(fact, [said[one] for one in sources], origin, now))
     for turn_id, entity in extraction.mentions:

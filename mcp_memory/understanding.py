@@ -149,12 +149,12 @@ class Understanding:
 
     async def _passage(self, said: Sequence[Memory], *, with_known: bool) -> Passage:
         turns = tuple(_turn(one) for one in said)
-        if not with_known:
-            return Passage(turns)
         scope = scope_of(said[0])
         before = await self._ledger.read(memories.around, scope, said[0], EARLIER)
         ids = {one.id for one in said}
         earlier = [one for one in before if one.observed_at <= said[0].observed_at and one.id not in ids]
+        if not with_known:
+            return Passage(turns, tuple(_turn(one) for one in earlier[-EARLIER:]))
         related = await self._related(scope, "\n".join(one.said for one in said))
         near = [one for one in related if one.kind != "message" and one.id not in ids][:KNOWN]
         about = await self._ledger.read(facts.subjects, [one.id for one in near])

@@ -175,10 +175,10 @@ async def test_a_contradiction_that_no_time_resolves_is_shown_as_a_pair(service:
     def job(company: str) -> list[dict[str, str]]:
         return [{"subject": "Bob", "predicate": "works at", "object": company}]
 
-    same = {"observed_at": "2024-01-02"}
+    day = "2024-01-02"
     both = {
-        await add(service, "Bob works at Acme.", relations=job("Acme"), **same),
-        await add(service, "Bob works at Globex now.", relations=job("Globex"), **same),
+        await add(service, "Bob works at Acme.", relations=job("Acme"), observed_at=day),
+        await add(service, "Bob works at Globex now.", relations=job("Globex"), observed_at=day),
     }
     await add(
         service, "Bob likes tea.", relations=[{"subject": "Bob", "predicate": "likes", "object": "tea"}]
