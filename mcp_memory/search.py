@@ -90,10 +90,11 @@ class _Gathered:
 @dataclass(frozen=True, slots=True)
 class _Ranking:
     """All candidates in order, and the best of them as the ledger has them; `total` is how many there may be
-    in all."""
+    in all. `judged` has, by memory id, who says how sure it is."""
 
     ranked: tuple[Ranked, ...]
-    judgement: Judgement
+    judged: Mapping[str, Judgement]
+    known: bool
     chosen: Sequence[Chosen]
     total: int
 
@@ -109,14 +110,28 @@ class Searcher:
         self._config = config
 
     async def search(
-        self, request: SearchRequest, where: Filter, entity_ids: tuple[str, ...] | None
+        self,
+        request: SearchRequest,
+        where: Filter,
+        entity_ids: tuple[str, ...] | None,
+        *,
+        others: Sequence[str] = (),
+        degraded: Sequence[str] = (),
     ) -> SearchResult:
-        """The answer to a query. `entity_ids` confines it to these memories. Raises InvalidInput for a cursor
-        of another question."""
+        """The answer to a query. `entity_ids` confines it to these memories; `others` are other ways to put
+        the question; `degraded` is what could not be done for it before. Raises InvalidInput for a cursor of
+        another question."""
         offset = read_cursor(where.scope, request)
         query = read_query(request.query, request.reference_time)
         where, allowed = await self._narrowed(where, entity_ids)
-        gathered, degraded = await self._gather(query, where, allowed)
+        gathered, problems = await self._gather(query, where, allowed)
+        put_otherwise: list[tuple[Query, _Gathered]] = []
+        for one in others:
+            other = read_query(one, request.reference_time)
+            found, more = await self._gather(other, where, allowed)
+            put_otherwise.append((other, found))
+            problems += more
+        problems = list(dict.fromkeys((*degraded, *problems)))
         asked = _Asked(
             request,
             query,
@@ -129,11 +144,12 @@ class Searcher:
         enough = max(offset + most_hits(asked.limit, asked.max_tokens), COMPARED)
         if self._reranker is not None:
             enough = max(enough, self._config.reranker.depth)
-        ranking = await self._ledger.read(_rank, asked, gathered, self._config.weights, enough)
+        readings = ((query, gathered), *put_otherwise)
+        ranking = await self._ledger.read(_rank, asked, readings, self._config.weights, enough)
         if self._reranker is not None:
-            chosen = await self._reranked(request.query, ranking.chosen, degraded)
+            chosen = await self._reranked(request.query, ranking.chosen, problems)
             ranking = replace(ranking, chosen=chosen)
-        return await self._ledger.read(_answer, asked, ranking, degraded)
+        return await self._ledger.read(_answer, asked, ranking, problems)
 
     async def signals(self, query: Query, where: Filter) -> tuple[Signals, list[str]]:
         """What every signal says; one that fails is missing, and the list says so."""
@@ -238,15 +254,32 @@ def _look_around(connection: Connection, scope: Scope, query: Query) -> tuple[li
 
 
 def _rank(
-    connection: Connection, asked: _Asked, gathered: _Gathered, weights: Weights, enough: int
+    connection: Connection,
+    asked: _Asked,
+    readings: Sequence[tuple[Query, _Gathered]],
+    weights: Weights,
+    enough: int,
 ) -> _Ranking:
-    """The candidates in order, the best `enough` of them read."""
-    if not asked.where.kinds:
-        gathered = _without_repetitions(connection, gathered)
-    found = _read_closely(connection, asked.query, asked.scope, gathered)
-    ranked = fuse(asked.query, found, weights)
+    """The candidates in order, the best `enough` of them read. Of several ways to put the question, each
+    memory has the place of the one that finds it best."""
+    best: dict[str, tuple[Ranked, Judgement]] = {}
+    known = False
+    for query, gathered in readings:
+        if not asked.where.kinds:
+            gathered = _without_repetitions(connection, gathered)  # noqa: PLW2901 - the same, but less of it
+        found = _read_closely(connection, query, asked.scope, gathered)
+        ranked = fuse(query, found, weights)
+        judgement = judge(ranked, found)
+        known |= judgement.known
+        for one in ranked:
+            if one.memory_id not in best or one.score > best[one.memory_id][0].score:
+                best[one.memory_id] = (one, judgement)
+    # Stable: with one way to put it, the order is its own.
+    in_order = sorted(best.values(), key=lambda one: -one[0].score)
+    ranked = tuple(one for one, _ in in_order)
     chosen, total = choose(connection, asked.query, asked.where, asked.allowed, ranked, enough)
-    return _Ranking(ranked, judge(ranked, found), chosen, total)
+    judged = {one.memory_id: judgement for one, judgement in in_order}
+    return _Ranking(ranked, judged, known, chosen, total)
 
 
 def _without_repetitions(connection: Connection, gathered: _Gathered) -> _Gathered:
@@ -305,10 +338,10 @@ def _answer(
     standing = () if asked.allowed is not None else _standing(connection, scope, ranking, chosen)
     changes = _changes(connection, asked, ranking) if asked.request.changes else ()
     result = pack(
-        _hits(connection, asked, page, ranking.judgement, conflicts, followed),
+        _hits(connection, asked, page, ranking.judged, conflicts, followed),
         standing,
         changes,
-        known=ranking.judgement.known or bool(changes),
+        known=ranking.known or bool(changes),
         total=ranking.total - (len(ranking.chosen) - len(chosen)),
         offset=offset,
         max_tokens=asked.max_tokens,
@@ -316,7 +349,7 @@ def _answer(
         degraded=degraded,
     )
     if result.known:
-        beside = _beside(connection, scope, ranking.judgement.found, result)
+        beside = _beside(connection, scope, ranking.judged, result)
         result = with_neighbours(result, beside, asked.max_tokens)
     return result
 
@@ -325,7 +358,7 @@ def _hits(
     connection: Connection,
     asked: _Asked,
     page: Sequence[Chosen],
-    judgement: Judgement,
+    judged: Mapping[str, Judgement],
     conflicts: Mapping[str, Sequence[Memory]],
     followed: Mapping[str, Sequence[Succession]],
 ) -> Iterator[Hit]:
@@ -340,7 +373,7 @@ def _hits(
         yield Hit(
             memory=memory,
             score=round(one.ranked.score, 4),
-            confidence=judgement.band(one.ranked),
+            confidence=judged[one.ranked.memory_id].band(one.ranked),
             shown=text.one_line(memory.text, None) if is_whole else text.excerpt(memory.text, words),
             signals=one.ranked.signals if asked.request.explain else (),
             repeated=Repetition(times=times, last=last) if times > 1 else None,
@@ -389,13 +422,14 @@ def _standing(
 
 
 def _beside(
-    connection: Connection, scope: Scope, found: Signals, result: SearchResult
+    connection: Connection, scope: Scope, judged: Mapping[str, Judgement], result: SearchResult
 ) -> dict[str, tuple[Memory, ...]]:
     """The turns just before and after each hit."""
     near = {
         hit.memory.id: [one for one in (worded.previous, worded.following) if one is not None]
         for hit in result.hits
-        if (worded := found.worded.get(hit.memory.id)) is not None
+        if (judgement := judged.get(hit.memory.id)) is not None
+        and (worded := judgement.found.worded.get(hit.memory.id)) is not None
     }
     wanted = list(dict.fromkeys(one for ids in near.values() for one in ids))
     rows = memories.by_id(connection, scope, wanted)

@@ -20,6 +20,7 @@ from mcp_memory.errors import (
     EmbedderChanged,
     EmbeddingError,
     EntityNotFound,
+    ExtractionFailed,
     IndexFailed,
     InvalidInput,
     MemoryNotFound,
@@ -270,7 +271,20 @@ class Service:
         nobody mentions, InvalidInput for a cursor of another question."""
         await self._store.opened(patience)
         mentioning = await self._mentioning(scope, request.entity)
-        return await self.searcher.search(request, filter_of(scope, request), mentioning)
+        others, problems = await self._put_otherwise(request)
+        return await self.searcher.search(
+            request, filter_of(scope, request), mentioning, others=others, degraded=problems
+        )
+
+    async def _put_otherwise(self, request: SearchRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Other ways to put a question, asked of the model where that is wanted; and why there are none."""
+        if not self._config.search.rewrite or self._understanding is None:
+            return (), ()
+        try:
+            now = request.reference_time or datetime.now(UTC)
+            return await self._understanding.put_otherwise(request.query, now), ()
+        except ExtractionFailed as error:
+            return (), (f"the question was not put in other words: {error}",)
 
     async def entities(
         self, scope: Scope, request: EntitiesRequest, *, patience: float = PATIENCE

@@ -431,3 +431,33 @@ async def test_a_cycle_of_verdicts_is_refused(tmp_path: Path) -> None:
     assert [one.text for one in known if one.origin == "model" and one.state == "active"] == [
         "Ann lives in Rome."
     ]
+
+
+async def test_a_question_is_searched_for_in_the_models_words_too(tmp_path: Path) -> None:
+    def answer(request: Request) -> Reply:
+        if "<question>" in asked(request):
+            return Reply({"queries": ["zwartsluis"]})
+        return Reply({"facts": []})
+
+    with ScriptedModel(answer) as model:
+        config = with_model(tmp_path, model)
+        searching = config.search.model_copy(update={"rewrite": True})
+        async with Service.open(config.model_copy(update={"search": searching})) as service:
+            words = (f"The {one} was repaired on a rainy day." for one in ("bridge", "boat", "car", "roof"))
+            await ann_says(service, "2024-03-01", *words, "Zwartsluis zwartsluis.")
+            found = await service.search(ANN, SearchRequest(query="the home harbour", limit=1))
+            health = (await service.stats(ANN)).extraction
+    assert [hit.memory.text for hit in found.hits] == ["Zwartsluis zwartsluis."]
+    assert health is not None
+    assert {one.purpose for one in health.usage} == {"extraction", "rewriting"}
+
+
+async def test_a_model_that_does_not_rewrite_leaves_the_search_as_it_is(tmp_path: Path) -> None:
+    with ScriptedModel(lambda _: Failure(500)) as model:
+        config = with_model(tmp_path, model)
+        searching = config.search.model_copy(update={"rewrite": True})
+        async with Service.open(config.model_copy(update={"search": searching})) as service:
+            await ann_says(service, "2024-03-01", "I live in Lisbon.")
+            answer = await ask(service, "Where does Ann live?")
+    assert "Lisbon" in answer
+    assert "Partly answered: the question was not put in other words" in answer
