@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
@@ -87,7 +87,10 @@ def merges(connection: sa.Connection) -> tuple[Merge, ...]:
         .order_by(gone.c.created_at.desc(), gone.c.id)
     )
     return tuple(
-        Merge(row[0], name_key(row[1]), row[2], name_key(row[3]), row[4]) for row in connection.execute(query)
+        Merge(
+            domain, name_key(kept_name), cast(EntityType, kept_type), name_key(name), cast(EntityType, type_)
+        )
+        for domain, kept_name, kept_type, name, type_ in connection.execute(query)
     )
 
 
@@ -96,10 +99,8 @@ def repeat(connection: sa.Connection, wanted: Sequence[Merge], now: datetime) ->
     answers who is gone."""
     done: list[str] = []
     for one in wanted:
-        kept, gone = (
-            _called(connection, one.domain, key, entity_type)
-            for key, entity_type in ((one.kept_key, one.kept_type), (one.gone_key, one.gone_type))
-        )
+        kept = _called(connection, one.domain, one.kept_key, one.kept_type)
+        gone = _called(connection, one.domain, one.gone_key, one.gone_type)
         if kept is None or gone is None or kept == gone or parted(connection, [kept, gone]):
             continue
         index_work.enqueue_unless_pending(connection, _join(connection, kept, gone), now)
