@@ -73,6 +73,10 @@ def pack(
         cost += 0 if group in groups else text.tokens(text.group_line(hit))
         if cost > room and chosen:
             break
+        if cost > room:
+            # Rather the whole of it without its contradiction than a part of both.
+            hit = hit.model_copy(update={"conflicts": ()})  # noqa: PLW2901 - the same, but less of it
+            cost = text.tokens("\n".join(text.hit_lines(1, hit))) + text.tokens(text.group_line(hit))
         chosen.append(hit if cost <= room else _cut(hit, room))
         groups.add(group)
         seen += 1

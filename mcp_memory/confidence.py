@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcp_memory.models import Confidence
-from mcp_memory.retrieval import Ranked, Signals
+from mcp_memory.retrieval import Query, Ranked, Signals
 
 STRONG, LIKELY = 0.5, 0.25
 """Chance of being evidence from which a hit is called so: of those called strong about three in five were, of
@@ -96,13 +96,14 @@ class Judgement:
         return "strong" if chance >= STRONG else "likely" if chance >= LIKELY else "weak"
 
 
-def judge(ranked: Sequence[Ranked], found: Signals) -> Judgement:
-    """What the signals say of the whole answer, and are to be asked of each hit."""
+def judge(query: Query, ranked: Sequence[Ranked], found: Signals) -> Judgement:
+    """What the signals say of the whole answer, and are to be asked of each hit. What was said in a time
+    answers a question for nothing else."""
     model = WITH_WORDS if found.late else WITHOUT_WORDS
     known = any(
         one.memory_id in found.exact or model.answer.of(features_of(one, found)) >= model.known
         for one in ranked[:LOOKED_AT]
-    )
+    ) or (query.is_about_time and any(one.is_on_date for one in ranked[:LOOKED_AT]))
     return Judgement(known, model, found)
 
 

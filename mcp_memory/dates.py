@@ -91,7 +91,8 @@ _LAST_MONTH = re.compile(rf"\blast {_MONTH}(?!\w)", re.IGNORECASE)
 
 
 def dates_in(text: str, now: datetime) -> tuple[Dates, ...]:
-    """All dates that a text names; those that are told relatively, from `now`."""
+    """All dates that a text names; those that are told relatively, from `now`, whose time zone says which
+    day it is."""
     today = now.date()
     # "Last May" is one May, not every one.
     return (*_last_months(text, today), *_named(_LAST_MONTH.sub(" ", text)), *_relative(text, today))
@@ -116,17 +117,24 @@ def _last_months(text: str, today: date) -> Iterator[Dates]:
 
 def _relative(text: str, today: date) -> Iterator[Dates]:
     for match in _RELATIVE.finditer(text):
-        if word := match["word"]:
-            day = today - timedelta(days=word.lower() == "yesterday")
-            yield Dates(first=day, last=day)
-        elif unit := match["unit"]:
-            yield _period(unit.lower(), today, is_past=match["which"].lower() != "this")
-        elif weekday := match["weekday"]:
-            back = (today.weekday() - _DAYS[weekday.lower()] - 1) % 7 + 1
-            day = today - timedelta(days=back)
-            yield Dates(first=day, last=day)
-        else:
-            yield _ago(match["number"].lower(), match["units"].lower().rstrip("s"), today)
+        try:
+            yield _relative_dates(match, today)
+        except (OverflowError, ValueError):
+            # Before the first year there is no day.
+            continue
+
+
+def _relative_dates(match: re.Match[str], today: date) -> Dates:
+    if word := match["word"]:
+        day = today - timedelta(days=word.lower() == "yesterday")
+        return Dates(first=day, last=day)
+    if unit := match["unit"]:
+        return _period(unit.lower(), today, is_past=match["which"].lower() != "this")
+    if weekday := match["weekday"]:
+        back = (today.weekday() - _DAYS[weekday.lower()] - 1) % 7 + 1
+        day = today - timedelta(days=back)
+        return Dates(first=day, last=day)
+    return _ago(match["number"].lower(), match["units"].lower().rstrip("s"), today)
 
 
 def _ago(number: str, unit: str, today: date) -> Dates:

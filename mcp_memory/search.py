@@ -53,6 +53,8 @@ STANDING = 50
 """Standing memories among which the best are chosen, the most important first."""
 SURE = 5
 """Hits that fit every answer: a standing memory among them need not be shown as one."""
+WRONG = -0.75
+"""Rating from which downward a standing memory is not put before everybody any more."""
 STANDING_WEIGHTS = (0.5, 0.3, 0.2)
 """Of importance, of relevance to the query, and of having been rated useful."""
 
@@ -269,7 +271,7 @@ def _rank(
             gathered = _without_repetitions(connection, gathered)  # noqa: PLW2901 - the same, but less of it
         found = _read_closely(connection, query, asked.scope, gathered)
         ranked = fuse(query, found, weights)
-        judgement = judge(ranked, found)
+        judgement = judge(query, ranked, found)
         known |= judgement.known
         for one in ranked:
             if one.memory_id not in best or one.score > best[one.memory_id][0].score:
@@ -420,7 +422,8 @@ def _standing(
             + by_rating * rated.get(memory.id, 0.0)
         )
 
-    return tuple(sorted((one for one in held if one.id not in hits), key=worth, reverse=True))
+    holds = (one for one in held if one.id not in hits and rated.get(one.id, 0.0) > WRONG)
+    return tuple(sorted(holds, key=worth, reverse=True))
 
 
 def _beside(

@@ -431,14 +431,17 @@ _REPETITIONS = (
 
 
 def ratings(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
-    """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half."""
+    """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half, but
+    one that says it is wrong counts whole."""
     found = connection.execute(_RATINGS, {"ids": ids}).all()
-    return {memory_id: votes / (times + 1) for memory_id, votes, times in found}
+    return {memory_id: max(votes / (times + 1), -1.0) for memory_id, votes, times in found}
 
 
 _RATINGS = (
     sa.select(
-        _EVENTS.memory_id, sa.func.sum(sa.case((_EVENTS.event == "useful", 1), else_=-1)), sa.func.count()
+        _EVENTS.memory_id,
+        sa.func.sum(sa.case((_EVENTS.event == "useful", 1), (_EVENTS.event == "wrong", -2), else_=-1)),
+        sa.func.count(),
     )
     .where(among(_EVENTS.memory_id, "ids"), _EVENTS.event.in_(RATINGS))
     .group_by(_EVENTS.memory_id)
