@@ -257,13 +257,15 @@ def _without_repetitions(connection: Connection, gathered: _Gathered) -> _Gather
         *(one for one, _ in gathered.mentions),
     ]
     drawn = facts.by_rules(connection, list(dict.fromkeys(ids)))
-    dense = [one for one in gathered.dense if one.memory_id not in drawn]
-    worded = [one for one in gathered.worded if one.memory_id not in drawn]
+    dense = [one for one in gathered.dense if one.memory_id not in drawn][:CANDIDATES]
+    worded = [one for one in gathered.worded if one.memory_id not in drawn][:CANDIDATES]
+    kept = {one.memory_id for one in (*dense, *worded)}
     return replace(
         gathered,
-        dense=tuple(dense[:CANDIDATES]),
-        worded=tuple(worded[:CANDIDATES]),
+        dense=tuple(dense),
+        worded=tuple(worded),
         mentions=tuple(pair for pair in gathered.mentions if pair[0] not in drawn),
+        tokens={one: packed for one, packed in gathered.tokens.items() if one in kept},
     )
 
 
