@@ -127,13 +127,19 @@ class Searcher:
             request.max_tokens or self._config.max_tokens,
         )
         enough = max(offset + most_hits(asked.limit, asked.max_tokens), COMPARED)
-        if self._reranker is not None:
-            enough = max(enough, self._config.reranker.depth)
-        ranking = await self._ledger.read(_rank, asked, gathered, self._config.weights, enough)
-        if self._reranker is not None:
-            chosen = await self._reranked(request.query, ranking.chosen, degraded)
-            ranking = replace(ranking, chosen=chosen)
-        return await self._ledger.read(_answer, asked, ranking, degraded)
+        weights = self._config.weights
+        if self._reranker is None:
+
+            def at_once(connection: Connection) -> SearchResult:
+                return _answer(
+                    connection, asked, _rank(connection, asked, gathered, weights, enough), degraded
+                )
+
+            return await self._ledger.read(at_once)
+        enough = max(enough, self._config.reranker.depth)
+        ranking = await self._ledger.read(_rank, asked, gathered, weights, enough)
+        chosen = await self._reranked(request.query, ranking.chosen, degraded)
+        return await self._ledger.read(_answer, asked, replace(ranking, chosen=chosen), degraded)
 
     async def signals(self, query: Query, where: Filter) -> tuple[Signals, list[str]]:
         """What every signal says; one that fails is missing, and the list says so."""
