@@ -144,14 +144,18 @@ class Searcher:
             request.max_tokens or self._config.max_tokens,
         )
         enough = max(offset + most_hits(asked.limit, asked.max_tokens), COMPARED)
-        if self._reranker is not None:
-            enough = max(enough, self._config.reranker.depth)
-        readings = ((query, gathered), *put_otherwise)
-        ranking = await self._ledger.read(_rank, asked, readings, self._config.weights, enough)
-        if self._reranker is not None:
-            chosen = await self._reranked(request.query, ranking.chosen, problems)
-            ranking = replace(ranking, chosen=chosen)
-        return await self._ledger.read(_answer, asked, ranking, problems)
+        weights, readings = self._config.weights, ((query, gathered), *put_otherwise)
+        if self._reranker is None:
+
+            def at_once(connection: Connection) -> SearchResult:
+                ranking = _rank(connection, asked, readings, weights, enough)
+                return _answer(connection, asked, ranking, problems)
+
+            return await self._ledger.read(at_once)
+        enough = max(enough, self._config.reranker.depth)
+        ranking = await self._ledger.read(_rank, asked, readings, weights, enough)
+        chosen = await self._reranked(request.query, ranking.chosen, problems)
+        return await self._ledger.read(_answer, asked, replace(ranking, chosen=chosen), problems)
 
     async def signals(self, query: Query, where: Filter) -> tuple[Signals, list[str]]:
         """What every signal says; one that fails is missing, and the list says so."""

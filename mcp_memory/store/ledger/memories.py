@@ -488,6 +488,8 @@ _STANDING = (
     .where(
         among(_MEMORY.owner, "owners"),
         schema.STANDING,
+        # What rules have read of likes and dislikes is found by its words, and would fill every answer.
+        (_MEMORY.origin != "rules") | (_MEMORY.kind == "procedure"),
         alive(now=NOW),
         _MEMORY.state == "active",
         sa.or_(_MEMORY.valid_until.is_(None), _MEMORY.valid_until > NOW),
