@@ -29,8 +29,8 @@ def reconcile(
     drafts: list[Draft] = []
     notes: list[Note] = []
     repeats: list[Repeat] = []
+    # Statements of which it is noted which slot they fill; what else they fill is a fact beside them.
     noted: set[str] = set()
-    """Statements of which it is noted what they fill; what else they fill is a fact beside them."""
     for fact in extraction.facts:
         sources = tuple(one for one in fact.sources if one in said)
         if not sources:
@@ -44,9 +44,12 @@ def reconcile(
             noted.update(sources[:1] if fact.slot is not None else ())
         else:
             drafts.append(_draft(fact, [said[one] for one in sources], origin, now))
-    for turn_id, entity in extraction.mentions:
-        if turn_id in said:
-            notes.append(Note(turn_id, entities=(entity,)))
+    # What rules find in a text was noted when it was written, unless the caller named it better.
+    if origin != "rules":
+        mentioned: dict[str, list[NewEntity]] = {}
+        for turn_id, entity in extraction.mentions:
+            mentioned.setdefault(turn_id, []).append(entity)
+        notes += [Note(one, entities=tuple(named)) for one, named in mentioned.items() if one in said]
     return Understood(tuple(drafts), tuple(notes), tuple(repeats))
 
 
