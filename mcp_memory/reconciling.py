@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -29,7 +30,8 @@ def reconcile(
     drafts: list[Draft] = []
     notes: list[Note] = []
     repeats: list[Repeat] = []
-    # Statements of which it is noted which slot they fill; what else they fill is a fact beside them.
+    # Statements that fill a slot, and those of which it is noted; what else they fill is a fact beside them.
+    filling = {source for fact in extraction.facts if fact.slot is not None for source in fact.sources}
     noted: set[str] = set()
     for fact in extraction.facts:
         sources = tuple(one for one in fact.sources if one in said)
@@ -40,7 +42,9 @@ def reconcile(
             said_at = max(said[one].observed_at for one in sources)
             repeats.append(Repeat(repeated[0], tuple(sorted(set(sources) - set(repeated))), said_at))
         elif statements.issuperset(sources) and noted.isdisjoint(sources):
-            notes.append(_note(fact, sources[0]))
+            note = _note(fact, sources[0])
+            says_less = fact.slot is None and sources[0] in filling
+            notes.append(replace(note, statement=None) if says_less else note)
             noted.update(sources[:1] if fact.slot is not None else ())
         else:
             drafts.append(_draft(fact, [said[one] for one in sources], origin, now))

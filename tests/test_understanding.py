@@ -159,6 +159,18 @@ async def test_a_statement_of_the_assistant_is_not_written_twice(config: Config)
     assert [(one.predicate, one.object.name) for one in entity.detail.relations] == [("works at", "Acme")]
 
 
+async def test_a_statement_that_says_two_things_is_ended_by_the_one_that_changes(config: Config) -> None:
+    async with Service.open(config) as service:
+        said = (("2024-01-02", "My sister Maria lives in Rome."), ("2025-01-02", "Maria lives in Milan."))
+        for day, words in said:
+            await service.add(ANN, parse(AddRequest, {"content": words, "observed_at": day}))
+        answer = await ask(service, "Where does Maria live?")
+        maria = await service.entities(ANN, EntitiesRequest(entity="The user's sister"))
+    assert "Milan" in answer
+    assert "Rome" not in answer
+    assert maria.entities[0].name == "Maria"
+
+
 async def test_what_a_search_has_told_is_not_stored_again(config: Config) -> None:
     async with Service.open(config) as service:
         first = await say(service, "2024-03-01", "The boat is called Albatross!")
