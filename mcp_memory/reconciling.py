@@ -42,7 +42,7 @@ def reconcile(
             said_at = max(said[one].observed_at for one in sources)
             repeats.append(Repeat(repeated[0], tuple(sorted(set(sources) - set(repeated))), said_at))
         elif statements.issuperset(sources) and noted.isdisjoint(sources):
-            note = _note(fact, sources[0])
+            note = _note(fact, sources[0], origin)
             says_less = fact.slot is None and sources[0] in filling
             notes.append(replace(note, statement=None) if says_less else note)
             noted.update(sources[:1] if fact.slot is not None else ())
@@ -57,7 +57,7 @@ def reconcile(
     return Understood(tuple(drafts), tuple(notes), tuple(repeats))
 
 
-def _note(fact: FoundFact, memory_id: str) -> Note:
+def _note(fact: FoundFact, memory_id: str, origin: Origin) -> Note:
     return Note(
         memory_id,
         entities=_entities(fact),
@@ -65,6 +65,7 @@ def _note(fact: FoundFact, memory_id: str) -> Note:
         statement=_statement(fact),
         verdicts=_verdicts(fact),
         valid_from=fact.valid_from,
+        is_guessed=origin == "rules",
     )
 
 
@@ -98,6 +99,7 @@ def _draft(fact: FoundFact, sources: list[Memory], origin: Origin, now: datetime
         sources=tuple(one.id for one in sources),
         statement=_statement(fact),
         verdicts=_verdicts(fact),
+        is_guessed=origin == "rules",
     )
 
 

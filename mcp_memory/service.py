@@ -723,6 +723,7 @@ def _drafts(
             _told_apart_by(one, said_at),
             sources=request.sources,
             statement=None if single is None else _given_statement(single, one),
+            is_guessed=not request.entities,
             is_worth_reading=not is_small_talk(one.text),
         )
         for (one, said_at), (entities, relations) in zip(said, named, strict=True)

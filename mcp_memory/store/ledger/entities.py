@@ -44,12 +44,17 @@ def join(
     memory: Memory,
     named_entities: Sequence[NewEntity],
     named_relations: Sequence[NewRelation],
+    *,
+    is_guessed: bool = False,
 ) -> tuple[tuple[EntityRef, ...], bool]:
-    """Record what a memory mentions; answers the entities, and whether anything was new to the
-    memory."""
+    """Record what a memory mentions; answers the entities, and whether anything was new to the memory.
+
+    `is_guessed` says that the types are those of rules, which take one name for a person here and for a place
+    there: they make no second entity of a name.
+    """
     domain = _domain_of(memory)
     now = memory.recorded_at
-    named = [(entity, True) for entity in named_entities]
+    named = [(entity, not is_guessed) for entity in named_entities]
     known = {name_key(name) for entity in named_entities for name in (entity.name, *entity.aliases)}
     for relation in named_relations:
         for name in (relation.subject, relation.object):

@@ -58,6 +58,8 @@ class Draft:
     statement: Statement | None = None
     verdicts: tuple[tuple[str, Literal["supersedes", "contradicts"]], ...] = ()
     """What it does to facts that are known already, by their ids."""
+    is_guessed: bool = False
+    """Whether the types of its entities are guesses of rules."""
     is_worth_reading: bool = True
     """Whether facts may be drawn from it."""
     fingerprint: str = ""
@@ -76,6 +78,8 @@ class Note:
     verdicts: tuple[tuple[str, Literal["supersedes", "contradicts"]], ...] = ()
     valid_from: datetime | None = None
     """Since when it is true, where it does not say so itself."""
+    is_guessed: bool = False
+    """Whether the types of its entities are guesses of rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +203,7 @@ def _note(connection: sa.Connection, note: Note) -> bool:
         connection.execute(
             sa.update(schema.memory).where(schema.memory.c.id == memory.id).values(valid_from=note.valid_from)
         )
-    _, joined = entities.join(connection, memory, note.entities, note.relations)
+    _, joined = entities.join(connection, memory, note.entities, note.relations, is_guessed=note.is_guessed)
     _state(connection, memory, note.statement, note.verdicts)
     if joined:
         index_work.enqueue(connection, [memory.id], "index", datetime.now(UTC))
@@ -274,7 +278,11 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     )
     drawn = _draw(connection, memory_id, draft.sources)
     named, joined = entities.join(
-        connection, memory.model_copy(update={"id": memory_id}), draft.entities, draft.relations
+        connection,
+        memory.model_copy(update={"id": memory_id}),
+        draft.entities,
+        draft.relations,
+        is_guessed=draft.is_guessed,
     )
     _state(connection, memory.model_copy(update={"id": memory_id}), draft.statement, draft.verdicts)
     if existing is None or joined or drawn or revived:
