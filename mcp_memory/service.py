@@ -196,8 +196,12 @@ class Service:
                 raise InvalidInput(
                     "sources", f"no memory {shown(missing[0])} here; give ids of visible memories"
                 )
-        if request.content is not None and (same := await self._said_already(scope, drafts[0])) is not None:
-            return same.model_copy(update={"notes": notes})
+        is_repeated = write_id is not None and await self._ledger.read(writes.find, write_id) is not None
+        # What happens at a time happens again at another, in whatever words.
+        if request.content is not None and not is_repeated and not drafts[0].told_apart_by:
+            same = await self._said_already(scope, drafts[0])
+            if same is not None:
+                return same.model_copy(update={"notes": notes})
         together = TOGETHER if self._understanding is not None else 0
         written, lag = await self._store.write(
             drafts, write_id=write_id, patience=patience, read_together=together

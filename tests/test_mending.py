@@ -76,7 +76,7 @@ async def test_lost_indexes_are_noticed_under_a_running_owner_and_come_back(conf
         assert at_once.degraded
         near = await client.entities(SCOPE, EntitiesRequest(entity="Lisbon"))
         assert near.detail is not None
-        assert {one.name for one in near.detail.neighbours} == {"Ann", "Ben"}
+        assert {one.name for one in near.detail.neighbours} >= {"Ann", "Ben"}
         assert await client.caught_up(30)
         with anyio.fail_after(20):
             while not (await client.health()).agrees:
