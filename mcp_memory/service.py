@@ -250,7 +250,7 @@ class Service:
         if same is None:
             return None
         event = HistoryEvent(event="repeated", at=memory.recorded_at, source=memory.source)
-        named = await self._ledger.write(memories.say_again, same.id, draft.entities, draft.relations, event)
+        named = await self._store.say_again(same.id, draft, event)
         return AddResult(memories=(Added(id=same.id, status="duplicate"),), entities=named)
 
     async def _related(self, scope: Scope, words: str) -> tuple[Memory, ...]:

@@ -34,7 +34,9 @@ from mcp_memory.folder import Folder, OwnerRecord, file_system_warning, held
 from mcp_memory.models import (
     Comparison,
     Difference,
+    EntityRef,
     Health,
+    HistoryEvent,
     IndexHealth,
     Memory,
     Merged,
@@ -215,6 +217,12 @@ class Store:
         if understood.notes and lag is None:
             lag = await self._index_again([note.memory_id for note in understood.notes])
         return written, lag
+
+    async def say_again(self, memory_id: str, draft: Draft, event: HistoryEvent) -> tuple[EntityRef, ...]:
+        """Note that a memory was said again; answers what it mentions."""
+        named = await self.ledger.write(memories.say_again, memory_id, draft.entities, draft.relations, event)
+        await self._index_again([memory_id])
+        return named
 
     async def _index_again(self, ids: Sequence[str]) -> McpMemoryError | None:
         """Bring the indexes up to date with what is noted of these, as far as anything changed."""
