@@ -17,7 +17,7 @@ import longmemeval_data
 from dataset import Haystack, Question, Session
 from longmemeval_data import LongMemEval
 
-from mcp_memory.config import Config
+from mcp_memory.config import Config, ExtractionConfig
 from mcp_memory.models import AddRequest, NewMessage, Scope
 from mcp_memory.retrieval import Query, Signals, read_query
 from mcp_memory.service import Service
@@ -59,7 +59,9 @@ async def ask(data: Path, store: Path, *, strangers: bool = False) -> list[Asked
         HAYSTACKS: _parted(chats),
     }
     asked: list[Asked] = []
-    async with Service.open(Config(data_dir=store.absolute())) as service:
+    # Words alone: facts drawn from them would stand in the places of the turns they are shown as.
+    config = Config(data_dir=store.absolute(), extraction=ExtractionConfig(provider="off"))
+    async with Service.open(config) as service:
         await service.caught_up(CATCH_UP_SECONDS)
         for name, haystacks in sets.items():
             if strangers and len(haystacks) > 1:
