@@ -56,7 +56,9 @@ _PAST = re.compile(
 _HOW_MANY = re.compile(r"\bhow (?:many|much|old|long|often|far|tall|big)\b", re.I)
 _QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{2,})[\"“”„«»]")
 # get_user, v1.2, ERR-4032, main.py, a/b: words that are joined or mixed as no plain word is.
-_IDENTIFIER = re.compile(r"(?<!\S)(?=\S*[\d_./\\-])(?=\S*[^\W\d_])[\w./\\:#@+-]{3,}(?<![.,:/-])")
+_IDENTIFIER = re.compile(
+    r"(?<!\S)(?=[\w./\\:#@+-]*(?:[\d_]|[./\\-]\w))(?=\S*[^\W\d_])[\w./\\:#@+-]{3,}(?<![.,:/-])"
+)
 _CAPITAL = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][\w'’-]+")
 
 

@@ -151,3 +151,9 @@ def test_fusion_loses_nobody_and_is_ordered(
     scores = [one.score for one in ranked]
     assert scores == sorted(scores, reverse=True)
     assert all(0.0 <= part.score <= 1.0 for one in ranked for part in one.signals)
+
+
+def test_identifiers_are_words_joined_or_mixed_as_no_plain_word_is() -> None:
+    query = "I use get_user. Where is main.py of v1.2, and what of ERR-4032/a: is it well-known? Yes."
+    assert read_query(query).phrases == ("get_user", "main.py", "v1.2", "err-4032/a", "well-known")
+    assert read_query("I moved to Riga. Where is my dog...").phrases == ()
