@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import Stemmer
-from dataset import Session
+from dataset import Query, Session
 from embeddings import Embeddings
 from numpy.typing import NDArray
 from systems import PACKED, Footprint, Found, Shelf, found
@@ -62,15 +62,15 @@ class _Baseline:
     async def settle(self) -> None:
         pass
 
-    async def search(self, user: str, query: str) -> Found:
+    async def search(self, user: str, query: Query) -> Found:
         began = time.perf_counter()
-        scores = await self._scores(user, query)
+        scores = await self._scores(user, query.text)
         order = np.argsort(-scores, kind="stable")[:PACKED]
         turns = [self._shelf.turns[user][position] for position in order if scores[position] > 0]
         return found(turns, time.perf_counter() - began)
 
-    async def knows(self, user: str, query: str) -> bool:
-        return bool(((await self._scores(user, query)) > 0).any())
+    async def knows(self, user: str, query: Query) -> bool:
+        return bool(((await self._scores(user, query.text)) > 0).any())
 
     async def footprint(self) -> Footprint:
         return Footprint()

@@ -8,7 +8,7 @@ all of them, evidence or not, are what the chance of being evidence is learned f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -50,9 +50,10 @@ class Judged:
     is_evidence: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, one: development.Asked) -> Judged:
-        ranked = fuse(one.query, one.found, Weights())[:FIRST]
-        rows = [confidence.features_of(hit, one.found) for hit in ranked]
+    def of(cls, one: development.Asked, *, by_word: bool) -> Judged:
+        found = one.found if by_word else replace(one.found, late={}, near={})
+        ranked = fuse(one.query, found, Weights())[:FIRST]
+        rows = [confidence.features_of(hit, found) for hit in ranked]
         names = [field.name for field in fields(Features)]
         return cls(
             set=one.set,
@@ -71,8 +72,9 @@ def main(
 ) -> None:
     """Learn how sure a hit is, and say what the bands and the silence are worth."""
     asked = anyio.run(lambda: development.ask(data, store, strangers=True))
-    judged = [one for one in map(Judged.of, asked) if len(one.features)]
     for name, some in MODELS.items():
+        every = (Judged.of(one, by_word="late" in some) for one in asked)
+        judged = [one for one in every if len(one.features)]
         of_answer = (*some, *ALWAYS)
         evidence, answer = _learned(judged, (*of_answer, "score")), _learned(judged, of_answer)
         known = _best_threshold(judged, answer)

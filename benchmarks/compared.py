@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Annotated
 
 import anyio
+import machine
 import measure
 import ours
 import peers
 import stdio
 import typer
 from baselines import Bm25, Dense, Grep, opening
-from dataset import Haystack
+from dataset import File, Haystack
 from embeddings import Embeddings
 from mcp import MCPError
 from measure import Measured, Opening
@@ -32,12 +33,12 @@ EMBEDDING = ("dense", "mem0")
 
 EVERY = ",".join(SYSTEMS)
 
-SystemsOption = Annotated[str, typer.Option(help=f"Which, comma-separated, of {', '.join(SYSTEMS)}.")]
-ConfigOption = Annotated[
+Systems = Annotated[str, typer.Option(help=f"Which, comma-separated, of {', '.join(SYSTEMS)}.")]
+Settings = Annotated[
     Path | None, typer.Option(exists=True, help="A config.toml for the server; else its defaults.")
 ]
-SeedOption = Annotated[int, typer.Option(help="Of everything that is drawn.")]
-AllowanceOption = Annotated[
+Seed = Annotated[int, typer.Option(help="Of everything that is drawn.")]
+Allowance = Annotated[
     float,
     typer.Option(
         min=0.1,
@@ -46,7 +47,7 @@ AllowanceOption = Annotated[
     ),
 ]
 ALLOWANCE = 60.0
-OutOption = Annotated[Path, typer.Option(help="Where the results are written.")]
+Out = Annotated[Path, typer.Option(help="Where the results are written.")]
 SEED = 7
 
 
@@ -58,6 +59,11 @@ class Plan:
     title: str
     haystacks: Sequence[Haystack]
     shared: bool = False
+
+
+def head(file: File, seed: int) -> dict[str, str]:
+    """What is measured, and on what. Asked before the run: it is the commit that stands here then."""
+    return machine.describe() | peers.versions() | file.facts | {"seed": str(seed)}
 
 
 def run(plans: Sequence[Plan], systems: str, config: Path | None, seed: int, allowance: float) -> list[Form]:

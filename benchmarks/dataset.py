@@ -51,10 +51,18 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked, and when; without a moment of its own it is asked now."""
+
+    text: str
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """`evidence`: ids of the turns that answer it; `sessions`: of the sessions that do. At least one each."""
 
-    text: str
+    query: Query
     group: str
     evidence: frozenset[str]
     sessions: frozenset[str]
@@ -71,8 +79,8 @@ class Haystack:
     id: str
     sessions: tuple[Session, ...]
     questions: tuple[Question, ...]
-    elsewhere: tuple[str, ...] = ()
-    tricks: tuple[str, ...] = ()
+    elsewhere: tuple[Query, ...] = ()
+    tricks: tuple[Query, ...] = ()
 
     @cached_property
     def turns(self) -> dict[str, Turn]:
@@ -137,7 +145,7 @@ def with_elsewhere(haystacks: Sequence[Haystack], count: int, seed: int) -> tupl
     for stack in haystacks:
         held = {session.id for session in stack.sessions}
         others = [
-            question.text
+            question.query
             for other in haystacks
             if other.id != stack.id
             for question in other.questions

@@ -14,10 +14,10 @@ from pathlib import Path
 import dataset
 import locomo_data
 import longmemeval_data
-from dataset import Haystack, Session
+from dataset import Haystack, Question, Session
 from longmemeval_data import LongMemEval
 
-from mcp_memory.config import Config
+from mcp_memory.config import Config, ExtractionConfig
 from mcp_memory.models import AddRequest, NewMessage, Scope
 from mcp_memory.retrieval import Query, Signals, read_query
 from mcp_memory.service import Service
@@ -46,6 +46,8 @@ class Asked:
     query: Query
     found: Signals
     evidence: frozenset[str]
+    sessions: frozenset[str]
+    """Those that the evidence is from."""
 
 
 async def ask(data: Path, store: Path, *, strangers: bool = False) -> list[Asked]:
@@ -57,7 +59,9 @@ async def ask(data: Path, store: Path, *, strangers: bool = False) -> list[Asked
         HAYSTACKS: _parted(chats),
     }
     asked: list[Asked] = []
-    async with Service.open(Config(data_dir=store.absolute())) as service:
+    # Words alone: facts drawn from them would stand in the places of the turns they are shown as.
+    config = Config(data_dir=store.absolute(), extraction=ExtractionConfig(provider="off"))
+    async with Service.open(config) as service:
         await service.caught_up(CATCH_UP_SECONDS)
         for name, haystacks in sets.items():
             if strangers and len(haystacks) > 1:
@@ -94,23 +98,22 @@ async def _ask_of(service: Service, name: str, haystack: Haystack, fold: int | N
     ids: dict[str, str] = {}
     for session in haystack.sessions:
         ids |= await _added(service, scope, session)
-    now = max(turn.said_at for turn in haystack.turns.values())
     asked: list[Asked] = []
-    questions = [(one.text, one.group, one.evidence) for one in haystack.questions]
-    questions += [(text, NONE, frozenset[str]()) for text in haystack.elsewhere]
-    for number, (text, kind, evidence) in enumerate(questions):
-        query = read_query(text, now)
+    strange = (Question(query, NONE, frozenset(), frozenset()) for query in haystack.elsewhere)
+    for number, question in enumerate((*haystack.questions, *strange)):
+        query = read_query(question.query.text, question.query.asked_at)
         found, degraded = await service.searcher.signals(query, Filter(scope=scope, now=datetime.now(UTC)))
         if degraded:
             raise RuntimeError("; ".join(degraded))
         asked.append(
             Asked(
                 set=name,
-                kind=kind,
+                kind=question.group,
                 fold=(number if fold is None else fold) % FOLDS,
                 query=query,
                 found=found,
-                evidence=frozenset(ids[turn] for turn in evidence if turn in ids),
+                evidence=frozenset(ids[turn] for turn in question.evidence if turn in ids),
+                sessions=question.sessions,
             )
         )
     return asked

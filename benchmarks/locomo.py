@@ -9,21 +9,9 @@ from typing import Annotated
 import compared
 import dataset
 import locomo_data
-import machine
-import peers
 import results
 import typer
-from compared import (
-    ALLOWANCE,
-    EVERY,
-    SEED,
-    AllowanceOption,
-    ConfigOption,
-    OutOption,
-    Plan,
-    SeedOption,
-    SystemsOption,
-)
+from compared import Plan
 
 ELSEWHERE = 50
 """Questions of the other conversations that each conversation is asked."""
@@ -33,11 +21,11 @@ def main(
     data: Annotated[Path, typer.Option(help="The LoCoMo file or its folder.")] = dataset.DEFAULT_FOLDER,
     conversations: Annotated[int | None, typer.Option(min=1, help="Only so many, from the first.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only so many questions, drawn.")] = None,
-    seed: SeedOption = SEED,
-    systems: SystemsOption = EVERY,
-    config: ConfigOption = None,
-    allowance: AllowanceOption = ALLOWANCE,
-    out: OutOption = results.FOLDER,
+    seed: compared.Seed = compared.SEED,
+    systems: compared.Systems = compared.EVERY,
+    config: compared.Settings = None,
+    allowance: compared.Allowance = compared.ALLOWANCE,
+    out: compared.Out = results.FOLDER,
 ) -> None:
     """Measure mcp-memory, plain baselines and peers on LoCoMo."""
     try:
@@ -50,8 +38,7 @@ def main(
         f"{dropped.without_evidence} questions without evidence, {dropped.unknown_evidence} evidence entries "
         "that name no turn"
     )
-    # Before the run: what is measured is the commit that stands here now.
-    head = machine.describe() | peers.versions() | read.file.facts | {"left out": left_out, "seed": str(seed)}
+    head = compared.head(read.file, seed) | {"left out": left_out}
     asked = dataset.with_elsewhere(dataset.sampled(read.conversations, sample, seed), ELSEWHERE, seed)
     forms = compared.run([Plan("All conversations", asked)], systems, config, seed, allowance)
     print(results.write("locomo", "LoCoMo", head, forms, out).read_text(encoding="utf-8"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dataset
-from dataset import BETWEEN_TURNS, File, Haystack, Question, Session, Turn
+from dataset import BETWEEN_TURNS, File, Haystack, Query, Question, Session, Turn
 from pydantic import BaseModel, TypeAdapter
 
 FILE_NAMES = ("locomo_dev.json.gz", "locomo10.json", "locomo10.json.gz")
@@ -85,7 +85,7 @@ def _conversation(sample: _Sample, dropped: Dropped) -> Haystack:
         id=sample.sample_id,
         sessions=sessions,
         questions=_questions(sample.qa, session_of, dropped),
-        tricks=tuple(one.question for one in sample.qa if one.category not in CATEGORIES),
+        tricks=tuple(Query(one.question) for one in sample.qa if one.category not in CATEGORIES),
     )
 
 
@@ -115,7 +115,7 @@ def _questions(
         if evidence:
             sessions = frozenset(session_of[turn] for turn in evidence)
             group = CATEGORIES[question.category]
-            questions.append(Question(question.question, group, frozenset(evidence), sessions))
+            questions.append(Question(Query(question.question), group, frozenset(evidence), sessions))
         else:
             dropped.without_evidence += 1
     return tuple(questions)

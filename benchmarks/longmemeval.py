@@ -9,21 +9,9 @@ from typing import Annotated
 import compared
 import dataset
 import longmemeval_data
-import machine
-import peers
 import results
 import typer
-from compared import (
-    ALLOWANCE,
-    EVERY,
-    SEED,
-    AllowanceOption,
-    ConfigOption,
-    OutOption,
-    Plan,
-    SeedOption,
-    SystemsOption,
-)
+from compared import Plan
 
 SESSIONS = 50
 """Of one haystack, about as many as in the set's own small form."""
@@ -35,11 +23,11 @@ def main(
     sample: Annotated[int | None, typer.Option(min=1, help="Only so many pooled questions, drawn.")] = None,
     haystacks: Annotated[int, typer.Option(min=0, help="Questions with a memory of their own.")] = HAYSTACKS,
     pooled: Annotated[bool, typer.Option(help="Also all sessions as one memory.")] = True,
-    seed: SeedOption = SEED,
-    systems: SystemsOption = EVERY,
-    config: ConfigOption = None,
-    allowance: AllowanceOption = ALLOWANCE,
-    out: OutOption = results.FOLDER,
+    seed: compared.Seed = compared.SEED,
+    systems: compared.Systems = compared.EVERY,
+    config: compared.Settings = None,
+    allowance: compared.Allowance = compared.ALLOWANCE,
+    out: compared.Out = results.FOLDER,
 ) -> None:
     """Measure mcp-memory, plain baselines and peers on LongMemEval."""
     try:
@@ -47,8 +35,7 @@ def main(
     except dataset.DataMissing as error:
         print(error, file=sys.stderr)
         raise typer.Exit(2) from error
-    # Before the run: what is measured is the commit that stands here now.
-    head = machine.describe() | peers.versions() | read.file.facts | {"seed": str(seed)}
+    head = compared.head(read.file, seed)
     plans: list[Plan] = []
     if pooled:
         plans.append(

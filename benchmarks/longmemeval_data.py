@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dataset
-from dataset import BETWEEN_TURNS, File, Haystack, Question, Role, Session, Turn
+from dataset import BETWEEN_TURNS, File, Haystack, Query, Question, Role, Session, Turn
 from pydantic import BaseModel, TypeAdapter
 
 FILE_NAMES = (
@@ -33,7 +33,7 @@ class Asked:
     """A question with the sessions that answer it; `question` is None where nothing does."""
 
     id: str
-    text: str
+    query: Query
     question: Question | None
     sessions: tuple[Session, ...]
 
@@ -62,7 +62,7 @@ def pooled(data: LongMemEval) -> Haystack:
         id=POOLED,
         sessions=_in_order(data.sessions.values()),
         questions=tuple(one.question for one in data.asked if one.question),
-        elsewhere=tuple(one.text for one in data.asked if one.question is None),
+        elsewhere=tuple(one.query for one in data.asked if one.question is None),
     )
 
 
@@ -82,7 +82,7 @@ def _haystack(one: Asked, every: dict[str, Session], size: int, numbers: random.
         id=one.id,
         sessions=_in_order([*one.sessions, *noise]),
         questions=(one.question,) if one.question else (),
-        tricks=() if one.question else (one.text,),
+        tricks=() if one.question else (one.query,),
     )
 
 
@@ -100,6 +100,7 @@ class _Sample(BaseModel):
     question_id: str
     question_type: str
     question: str
+    question_date: str
     haystack_dates: list[str]
     haystack_session_ids: list[str]
     haystack_sessions: list[list[_RawTurn]]
@@ -116,21 +117,26 @@ def _asked(sample: _Sample) -> Asked:
         evidence |= {
             turn.id for turn, written in zip(session.turns, turns, strict=True) if written.has_answer
         }
+    query = Query(sample.question, _moment(sample.question_date))
     question = None
     if evidence and not sample.question_id.endswith(_UNANSWERABLE):
         gold = frozenset(_id(name) for name in sample.answer_session_ids)
-        question = Question(sample.question, sample.question_type, frozenset(evidence), gold)
-    return Asked(sample.question_id, sample.question, question, tuple(sessions))
+        question = Question(query, sample.question_type, frozenset(evidence), gold)
+    return Asked(sample.question_id, query, question, tuple(sessions))
 
 
 def _session(session_id: str, date: str, raw: Sequence[_RawTurn]) -> Session:
-    # The data names no time zone.
-    began_at = datetime.strptime(date, _DATE_TIME).replace(tzinfo=UTC)
+    began_at = _moment(date)
     turns = tuple(
         Turn(f"{session_id}:{number}", turn.role, None, turn.content, began_at + number * BETWEEN_TURNS)
         for number, turn in enumerate(raw)
     )
     return Session(session_id, turns)
+
+
+def _moment(written: str) -> datetime:
+    # The data names no time zone.
+    return datetime.strptime(written, _DATE_TIME).replace(tzinfo=UTC)
 
 
 def _id(name: str) -> str:

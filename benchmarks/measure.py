@@ -12,13 +12,13 @@ from pathlib import Path
 
 import machine
 import metrics
-from dataset import Haystack
+from dataset import Haystack, Query
 from metrics import Scored
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from systems import Footprint, System
 
-WARM_UP = "Which day was it?"
+WARM_UP = Query("Which day was it?")
 """Asked once and not counted: a model is loaded, a connection opened."""
 
 Opening = Callable[[Path], AbstractAsyncContextManager[System]]
@@ -85,18 +85,18 @@ async def _ask(
         await system.knows(haystack.id, WARM_UP)
         answerable: list[bool] = []
         for question in haystack.questions:
-            found = await system.search(haystack.id, question.text)
+            found = await system.search(haystack.id, question.query)
             measured.scored.append(metrics.score(haystack, question, found))
             measured.search_seconds.append(found.seconds)
             measured.answer_tokens.append(found.tokens)
             answerable.append(found.known)
             progress.advance(bar)
-        for text in haystack.elsewhere:
+        for query in haystack.elsewhere:
             measured.unanswerable.append(True)
-            measured.abstained.append(not await system.knows(haystack.id, text))
+            measured.abstained.append(not await system.knows(haystack.id, query))
             progress.advance(bar)
-        for text in haystack.tricks:
-            measured.tricks_abstained.append(not await system.knows(haystack.id, text))
+        for query in haystack.tricks:
+            measured.tricks_abstained.append(not await system.knows(haystack.id, query))
             progress.advance(bar)
         measured.own_abstained += [not known for known in answerable]
         own = numbers.sample(answerable, min(len(answerable), len(haystack.elsewhere)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import stdio
-from dataset import Session, Turn
+from dataset import Query, Session, Turn
 from systems import BUDGETS, DEFAULT_BUDGET, HITS, Footprint, Found, Shown, tokens
 
 NAME = "mcp-memory"
@@ -57,7 +57,7 @@ class McpMemory:
         await self.end()
         await self.start()
 
-    async def search(self, user: str, query: str) -> Found:
+    async def search(self, user: str, query: Query) -> Found:
         ranked = await self._ask(user, query, limit=HITS, max_tokens=WHOLE)
         answers = {budget: await self._ask(user, query, max_tokens=budget) for budget in BUDGETS}
         usual = answers[DEFAULT_BUDGET]
@@ -69,7 +69,7 @@ class McpMemory:
             tokens=tokens(usual.text),
         )
 
-    async def knows(self, user: str, query: str) -> bool:
+    async def knows(self, user: str, query: Query) -> bool:
         return _known((await self._ask(user, query, max_tokens=DEFAULT_BUDGET)).content)
 
     async def footprint(self) -> Footprint:
@@ -83,10 +83,11 @@ class McpMemory:
             raise stdio.ProgramFailed("it was not started")
         return self._server
 
-    async def _ask(self, user: str, query: str, **options: int) -> stdio.Told:
+    async def _ask(self, user: str, query: Query, **options: int) -> stdio.Told:
         """Options that this version does not know are left out: then it answers as it does unasked."""
-        known = {name: value for name, value in options.items() if name in self._arguments}
-        return await self._call.ask("search_memory", {"query": query, "user_id": user, **known})
+        moment = {} if query.asked_at is None else {"reference_time": query.asked_at.isoformat()}
+        known = {name: value for name, value in (options | moment).items() if name in self._arguments}
+        return await self._call.ask("search_memory", {"query": query.text, "user_id": user, **known})
 
     def _shown(self, user: str, text: str) -> Shown:
         turns = (self._named(user, memory_id) for memory_id in set(_ID.findall(text)))

@@ -19,7 +19,7 @@ import platformdirs
 import stdio
 from anyio.streams.buffered import BufferedByteReceiveStream
 from baselines import content_words
-from dataset import Session, Turn
+from dataset import Query, Session, Turn
 from embeddings import DIMENSION, MODEL, Embeddings, endpoint
 from systems import PACKED, Footprint, Found, Shelf, found, tokens
 
@@ -112,12 +112,12 @@ class Mem0:
     async def settle(self) -> None:
         pass
 
-    async def search(self, user: str, query: str) -> Found:
-        answer = await self._ask({"search": query, "user": user, "limit": PACKED})
+    async def search(self, user: str, query: Query) -> Found:
+        answer = await self._ask({"search": query.text, "user": user, "limit": PACKED})
         return found([self._turns[one] for one in answer["ids"]], answer["seconds"])
 
-    async def knows(self, user: str, query: str) -> bool:
-        return bool((await self._ask({"search": query, "user": user, "limit": PACKED}))["ids"])
+    async def knows(self, user: str, query: Query) -> bool:
+        return bool((await self._ask({"search": query.text, "user": user, "limit": PACKED}))["ids"])
 
     async def footprint(self) -> Footprint:
         files = (file for file in self._folder.rglob("*") if file.is_file())
@@ -187,13 +187,13 @@ class KnowledgeGraph:
     async def settle(self) -> None:
         await self.end()
 
-    async def search(self, user: str, query: str) -> Found:
-        ranked, told = await self._find(user, query)
+    async def search(self, user: str, query: Query) -> Found:
+        ranked, told = await self._find(user, query.text)
         seconds = sum(one.seconds for one in told)
         return found(ranked, seconds, sum(tokens(one.text) for one in told))
 
-    async def knows(self, user: str, query: str) -> bool:
-        return bool((await self._find(user, query))[0])
+    async def knows(self, user: str, query: Query) -> bool:
+        return bool((await self._find(user, query.text))[0])
 
     async def footprint(self) -> Footprint:
         self._note_peak()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dataset import Session, Turn
+from dataset import Query, Session, Turn
 
 BUDGETS = (500, 1_000, 2_000)
 """Tokens of answer within which evidence is looked for."""
@@ -57,8 +57,8 @@ class Footprint:
 
 
 class System(Protocol):
-    """Remembers sessions, each for one user, and finds turns of that user. It knows nothing of questions,
-    evidence or other systems."""
+    """Remembers sessions, each for one user, and finds turns of that user. It knows nothing of evidence or
+    other systems."""
 
     @property
     def name(self) -> str: ...
@@ -70,9 +70,9 @@ class System(Protocol):
         be."""
         ...
 
-    async def search(self, user: str, query: str) -> Found: ...
+    async def search(self, user: str, query: Query) -> Found: ...
 
-    async def knows(self, user: str, query: str) -> bool:
+    async def knows(self, user: str, query: Query) -> bool:
         """`Found.known`, and nothing else."""
         ...
 

@@ -15,7 +15,7 @@ from mcp_memory.models import Confidence
 from mcp_memory.retrieval import Query, Ranked, Signals
 
 STRONG, LIKELY = 0.5, 0.25
-"""Chance of being evidence from which a hit is called so: of those called strong about three in five were, of
+"""Chance of being evidence from which a hit is called so: of those called strong about two in three were, of
 those called likely two in five, of the rest one in twelve (`benchmarks/calibration.py`)."""
 LOOKED_AT = 5
 """Hits among which the best is looked for."""
@@ -68,15 +68,15 @@ class Model:
 
 
 WITH_WORDS = Model(
-    evidence=Chances(base=-9.51, late=3.78, coverage=1.03, unknown=-0.36, strangers=-1.27, score=10.47),
-    answer=Chances(base=-6.21, late=8.26, coverage=1.23, unknown=-0.45, strangers=-1.91, score=0.0),
-    known=0.09,
+    evidence=Chances(base=-9.23, late=4.55, coverage=0.82, unknown=0.38, strangers=-1.22, score=10.0),
+    answer=Chances(base=-6.02, late=8.41, coverage=0.69, unknown=0.11, strangers=-1.94, score=0.0),
+    known=0.10,
 )
 """Where words were compared one by one."""
 WITHOUT_WORDS = Model(
-    evidence=Chances(base=-8.8, late=0.0, coverage=1.92, unknown=-0.29, strangers=-1.38, score=11.62),
-    answer=Chances(base=-3.49, late=0.0, coverage=3.46, unknown=-0.35, strangers=-2.41, score=0.0),
-    known=0.11,
+    evidence=Chances(base=-5.92, late=0.0, coverage=4.24, unknown=-0.15, strangers=-1.56, score=7.32),
+    answer=Chances(base=-3.87, late=0.0, coverage=4.7, unknown=-0.33, strangers=-2.07, score=0.0),
+    known=0.09,
 )
 """Where only whole texts could be compared, or no model was at hand."""
 

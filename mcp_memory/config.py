@@ -80,33 +80,37 @@ class Weights(_Section):
     """How much each signal counts. Set on development data by a random search over the recall that
     `benchmarks/weights.py` computes."""
 
-    dense: Weight = 0.31
+    dense: Weight = 0.62
     """Similarity in meaning of the text as a whole."""
-    dense_alone: Weight = 0.7
+    dense_alone: Weight = 1.2
     """The same where words cannot be compared, as with an endpoint's model."""
-    late: Weight = 1.69
+    late: Weight = 1.06
     """Similarity in meaning word by word, which the local model tells."""
     text: Weight = 0.23
     """Shared words (BM25)."""
-    nearby: Weight = 0.33
+    nearby: Weight = 0.26
     """Shared words together with the turns just before and after."""
-    session: Weight = 0.32
+    session: Weight = 0.3
     """Shared words of the whole session."""
-    session_late: Weight = 1.05
-    """Similarity word by word of the best turn in the session."""
-    entity: Weight = 0.05
+    nearby_late: Weight = 0.64
+    """Similarity word by word together with the turns just before and after."""
+    session_late: Weight = 0.54
+    """Similarity word by word of the whole session."""
+    entity: Weight = 0.12
     """Mentions an entity that the query names."""
-    speaker: Weight = 0.85
-    """Was said by whom the query is about."""
-    date: Weight = 0.53
+    speaker: Weight = 0.72
+    """Was said by whom the query names."""
+    own: Weight = 1.15
+    """Was said by the user, when the query says "I"."""
+    date: Weight = 0.71
     """Was said on a date that the query names."""
-    time: Weight = 0.79
+    time: Weight = 0.31
     """Names a time, when the query asks for one."""
-    number: Weight = 0.42
+    number: Weight = 0.16
     """Holds a number, when the query asks for one."""
-    question: Weight = -0.13
+    question: Weight = -0.09
     """Is itself a question."""
-    reply: Weight = 0.35
+    reply: Weight = 0.17
     """Follows a question that is similar to the query."""
     exact: Weight = 1.0
     """Holds a quotation or an identifier of the query exactly."""

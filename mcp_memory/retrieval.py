@@ -34,6 +34,8 @@ MAX_NAME_WORDS = 4
 """Longest name looked for in a query: "University of New Mexico"."""
 
 GRAMMAR_WEIGHT = 0.3
+CONTINUED = "##"
+"""Begins a piece of a word that is not its first."""
 LEAST_SPREAD = 0.25
 """Between the best and the worst by late interaction, at least: where all are alike, chance would decide."""
 PHRASE = 60
@@ -54,7 +56,9 @@ _PAST = re.compile(
 _HOW_MANY = re.compile(r"\bhow (?:many|much|old|long|often|far|tall|big)\b", re.I)
 _QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{2,})[\"“”„«»]")
 # get_user, v1.2, ERR-4032, main.py, a/b: words that are joined or mixed as no plain word is.
-_IDENTIFIER = re.compile(r"(?<!\S)(?=\S*[\d_./\\-])(?=\S*[^\W\d_])[\w./\\:#@+-]{3,}(?<![.,:/-])")
+_IDENTIFIER = re.compile(
+    r"(?<!\S)(?=[\w./\\:#@+-]*(?:[\d_]|[./\\-]\w))(?=\S*[^\W\d_])[\w./\\:#@+-]{3,}(?<![.,:/-])"
+)
 _CAPITAL = re.compile(r"(?<!^)(?<![.!?] )\b[A-Z][\w'’-]+")
 
 
@@ -91,6 +95,8 @@ class Signals:
     text: tuple[Candidate, ...] = ()
     late: Mapping[str, float] = field(default_factory=dict[str, float])
     """By memory id, how near its words are to those of the query, about 0 to 1."""
+    near: Mapping[str, Floats] = field(default_factory=dict[str, "Floats"])
+    """The same in its parts, one for each word of the query."""
     worded: Mapping[str, Worded] = field(default_factory=dict[str, Worded])
     """By memory id, what its words say; empty where words are too many to be held in memory."""
     mentions: tuple[tuple[str, str], ...] = ()
@@ -239,7 +245,8 @@ def signal_scores(query: Query, found: Signals) -> Scores:
     dense = {one.memory_id: one.score for one in found.dense}
     # A memory outside the nearest is at most as near as the last of them, which is far from not near at all:
     # counting it as 0 would let similarity in meaning outvote all the rest (56 against 63 on LoCoMo).
-    late = _spread(column(found.late, min(found.late.values(), default=0.0)))
+    near = _near(ids, found)
+    late = _spread(near.sum(axis=1))
     text = column({one.memory_id: one.score for one in found.text})
     sessions = _sessions(ids, candidates)
     worded = found.worded
@@ -273,9 +280,11 @@ def signal_scores(query: Query, found: Signals) -> Scores:
             "nearby": _share(from_words(lambda one: one.nearby)),
             # Without the words of all in memory, a session is as good as the best of its turns by words.
             "session": by_session,
-            "session_late": _best(late, sessions),
+            "nearby_late": _spread(_near_beside(ids, worded, near).sum(axis=1)),
+            "session_late": _spread(_best(near, sessions).sum(axis=1)),
             "entity": _share(column(mentioned)),
-            "speaker": flags(lambda one: one in candidates and _is_asked_about(candidates[one], query)),
+            "speaker": flags(lambda one: one in candidates and _is_named(candidates[one], query)),
+            "own": flags(lambda one: one in candidates and _is_own(candidates[one], query)),
             "date": flags(lambda one: one in found.said_at and _is_in(query, found.said_at[one])),
             "time": flags(lambda one: query.asks_when and bool(marks.get(one, 0) & TIME)),
             "number": flags(lambda one: query.asks_number and bool(marks.get(one, 0) & NUMBER)),
@@ -287,22 +296,28 @@ def signal_scores(query: Query, found: Signals) -> Scores:
     )
 
 
-def late_scores(query: EmbeddedQuery, tokens: Mapping[str, bytes]) -> dict[str, float]:
-    """By late interaction: the mean, over the query's words, of how near the nearest word of a memory is.
-    `tokens` are packed, by memory id.
+def nearness(
+    query: EmbeddedQuery, tokens: Mapping[str, bytes], rarity: Callable[[str], float] | None = None
+) -> dict[str, Floats]:
+    """By late interaction: for each word of the query, how near the nearest word of a memory is, in parts
+    whose sum is a weighted mean. `tokens` are packed, by memory id.
 
-    Words of grammar count three tenths, marks nothing (LoCoMo, MaxSim alone: 65 → 69).
+    Words count by their `rarity`, those of grammar three tenths of it, marks nothing (LoCoMo, MaxSim alone:
+    65 → 69 → 72).
     """
+    import numpy as np
+
     if query.tokens is None or not tokens:
         return {}
-    weights = [_token_weight(word) for word in query.words]
-    if not any(weights):
-        weights = [1.0] * len(weights)
+    weights = np.array([_token_weight(piece) for piece in query.words])
+    if rarity is not None:
+        weights *= [rarity(word) for word in _whole_words(query.words)]
+    if not weights.any():
+        weights[:] = 1.0
     # What weighs nothing need not be compared: marks, and where a text begins and ends.
-    counted = [place for place, weight in enumerate(weights) if weight]
+    counted = np.flatnonzero(weights)
     nearest = nearest_tokens(query.tokens[counted], list(tokens.values()))
-    scores = nearest @ [weights[place] for place in counted] / sum(weights)
-    return dict(zip(tokens, scores.tolist(), strict=True))
+    return dict(zip(tokens, nearest * (weights[counted] / weights.sum()), strict=True))
 
 
 def _token_weight(word: str) -> float:
@@ -311,12 +326,55 @@ def _token_weight(word: str) -> float:
     return GRAMMAR_WEIGHT if word in FUNCTION_WORDS else 1.0
 
 
-def _is_asked_about(candidate: Candidate, query: Query) -> bool:
-    """Whether the query is about the person who said this: by name, by first name, or as "I"."""
-    if candidate.speaker is None:
-        return query.is_first_person and candidate.role == "user"
-    key = name_key(candidate.speaker)
+def _whole_words(pieces: Sequence[str]) -> list[str]:
+    """For each piece the word that it is a piece of, as the model splits them."""
+    words: list[str] = []
+    places: list[int] = []
+    for piece in pieces:
+        if piece.startswith(CONTINUED) and words:
+            words[-1] += piece.removeprefix(CONTINUED)
+        else:
+            words.append(piece)
+        places.append(len(words) - 1)
+    return [words[place] for place in places]
+
+
+def _near(ids: Sequence[str], found: Signals) -> Floats:
+    """Of all candidates how near each comes to each word of the query: shape `(len(ids), words)`."""
+    import numpy as np
+
+    if not found.near:
+        return np.zeros((len(ids), 0))
+    # As of similarity as a whole: who was not compared is as near as the last of those that were.
+    last = min(found.near.values(), key=lambda parts: float(parts.sum()))
+    return np.stack([found.near.get(memory_id, last) for memory_id in ids])
+
+
+def _near_beside(ids: Sequence[str], worded: Mapping[str, Worded], near: Floats) -> Floats:
+    """How near each comes to each word of the query together with the turns just before and after it, as far
+    as they are candidates."""
+    import numpy as np
+
+    place = {memory_id: number for number, memory_id in enumerate(ids)}
+    beside = [
+        (place.get(one.previous or "", at), place.get(one.following or "", at))
+        if (one := worded.get(memory_id))
+        else (at, at)
+        for at, memory_id in enumerate(ids)
+    ]
+    before, after = np.array(beside, np.int64).reshape(-1, 2).T
+    return np.maximum(near, np.maximum(near[before], near[after]))
+
+
+def _is_named(candidate: Candidate, query: Query) -> bool:
+    """Whether the query names the person who said this, whole or by first name."""
+    key = name_key(candidate.speaker or "")
     return key in query.names or key.split(" ")[0] in query.names
+
+
+def _is_own(candidate: Candidate, query: Query) -> bool:
+    """Whether who asks, as "I", said this."""
+    return candidate.speaker is None and candidate.role == "user" and query.is_first_person
 
 
 def _sessions(ids: Sequence[str], candidates: Mapping[str, Candidate]) -> NDArray[np.int64]:
@@ -332,10 +390,10 @@ def _sessions(ids: Sequence[str], candidates: Mapping[str, Candidate]) -> NDArra
 
 
 def _best(scores: Floats, sessions: NDArray[np.int64]) -> Floats:
-    """The best score in the session of each."""
+    """The best score in the session of each; of several scores each by itself."""
     import numpy as np
 
-    best = np.zeros(int(sessions.max(initial=-1)) + 1)
+    best = np.full((int(sessions.max(initial=-1)) + 1, *scores.shape[1:]), -np.inf)
     np.maximum.at(best, sessions, scores)
     return best[sessions]
 

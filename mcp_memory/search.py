@@ -29,7 +29,7 @@ from mcp_memory.models import (
     name_key,
 )
 from mcp_memory.reranking import create_reranker
-from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_scores, read_query
+from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, nearness, read_query
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
 from mcp_memory.store.ledger import Connection, entities, facts, filters, index_work, memories
@@ -315,7 +315,9 @@ def _read_closely(connection: Connection, query: Query, scope: Scope, gathered: 
     found = Signals(dense=dense, text=worded, mentions=gathered.mentions)
     ids = found.ids
     if gathered.embedded is not None:
-        found = replace(found, late=late_scores(gathered.embedded, gathered.tokens))
+        rarity = None if reading is None else reading.rarity
+        near = nearness(gathered.embedded, gathered.tokens, rarity)
+        found = replace(found, near=near, late={one: float(parts.sum()) for one, parts in near.items()})
     if reading is not None:
         found = replace(
             found,

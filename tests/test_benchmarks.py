@@ -12,7 +12,7 @@ import longmemeval_data
 import metrics
 import pytest
 import stats
-from dataset import Haystack, Question, Session, Turn
+from dataset import Haystack, Query, Question, Session, Turn
 from systems import BUDGETS, CHARACTERS_PER_TOKEN, Found, Shown, packed
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -28,7 +28,7 @@ HAYSTACK = Haystack(
         Session("s1", (turn("a1", "I moved to Riga.\nIn May."), turn("a2"))),
         Session("s2", (turn("b1"), turn("b2", "With my dog, Otto."))),
     ),
-    questions=(Question("Where?", "plain", frozenset({"a1", "b2"}), frozenset({"s1", "s2"})),),
+    questions=(Question(Query("Where?"), "plain", frozenset({"a1", "b2"}), frozenset({"s1", "s2"})),),
 )
 
 
@@ -89,13 +89,25 @@ def test_a_haystack_holds_what_answers_and_others_questions_have_no_answer_in_it
     data = longmemeval_data.read(tmp_path)
     stacks = dataset.with_elsewhere(longmemeval_data.haystacks(data, 40, 10, seed=1), 1, seed=1)
     assert stacks == dataset.with_elsewhere(longmemeval_data.haystacks(data, 40, 10, seed=1), 1, seed=1)
-    sessions_of = {question.text: question.sessions for one in stacks for question in one.questions}
+    sessions_of = {question.query: question.sessions for one in stacks for question in one.questions}
     for one in stacks:
         held = {session.id for session in one.sessions}
         assert len(held) == 10
         assert all(question.evidence <= one.turns.keys() for question in one.questions)
-        assert not any(sessions_of[text] & held for text in one.elsewhere)
+        assert not any(sessions_of[query] & held for query in one.elsewhere)
     assert sum(len(one.tricks) for one in stacks) == 4
+
+
+def test_a_question_is_asked_when_the_data_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "longmemeval_oracle.json"
+    file.write_text(json.dumps([_sample(number) for number in (0, 1)]), encoding="utf-8")
+    pool = longmemeval_data.pooled(longmemeval_data.read(tmp_path))
+    assert [one.query.asked_at for one in pool.questions] == [NOON + timedelta(days=2)]
+    assert [one.asked_at for one in pool.elsewhere] == [NOON + timedelta(days=1)]
+
+
+def _written(moment: datetime) -> str:
+    return moment.strftime("%Y/%m/%d (%a) %H:%M")
 
 
 def _sample(number: int) -> dict[str, object]:
@@ -108,7 +120,8 @@ def _sample(number: int) -> dict[str, object]:
         "question_id": f"q{number}{'_abs' if nothing else ''}",
         "question_type": "single-session-user",
         "question": f"What is thing {number}?",
-        "haystack_dates": [(NOON + timedelta(days=number)).strftime("%Y/%m/%d (%a) %H:%M")],
+        "question_date": _written(NOON + timedelta(days=number + 1)),
+        "haystack_dates": [_written(NOON + timedelta(days=number))],
         "haystack_session_ids": [f"answer_{number}"],
         "haystack_sessions": [said],
         "answer_session_ids": [f"answer_{number}"],

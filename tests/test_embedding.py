@@ -26,7 +26,7 @@ from mcp_memory.embedding import (
 )
 from mcp_memory.errors import EmbeddingEndpointFailed, ModelMissing
 from mcp_memory.models import Memory
-from mcp_memory.retrieval import late_scores
+from mcp_memory.retrieval import nearness
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +65,20 @@ async def test_each_word_of_a_query_finds_the_word_nearest_to_it(local: LocalEmb
     assert nearest.shape == (len(texts), len(query.words))
     assert nearest[0, 4] > nearest[1, 4] + 0.1
     assert nearest[0, 5] > nearest[1, 5] + 0.1
-    scores = late_scores(query, dict(zip(texts, embedded.tokens, strict=True)))
-    assert max(scores, key=scores.__getitem__) == texts[0]
+    near = nearness(query, dict(zip(texts, embedded.tokens, strict=True)))
+    assert max(near, key=lambda text: near[text].sum()) == texts[0]
+
+
+async def test_words_of_a_query_count_by_their_rarity(local: LocalEmbedder) -> None:
+    query = await local.embed_query("Can you suggest a fjording?")
+    assert query.words == ("[CLS]", "can", "you", "suggest", "a", "fjord", "##ing", "?", "[SEP]")
+    text = "Nothing like it."
+    embedded = await local.embed_tokens([text])
+    assert embedded.tokens is not None
+    (evenly,) = nearness(query, {text: embedded.tokens[0]}).values()
+    (rarely,) = nearness(query, {text: embedded.tokens[0]}, lambda word: 6.0 * (word == "fjording")).values()
+    assert len(evenly) == len("can you suggest a fjord ing".split())
+    assert len(rarely) == len("fjord ing".split())
 
 
 def test_what_is_stored_of_tokens_means_the_same_on_every_machine() -> None:
@@ -223,5 +235,5 @@ async def test_where_an_embedder_makes_no_tokens_there_is_no_late_interaction() 
         client = embedder(endpoint)
         assert (await client.embed_tokens(["a"])).tokens is None
         query = await client.embed_query("b")
-        assert late_scores(query, {"m": b""}) == {}
+        assert nearness(query, {"m": b""}) == {}
         await client.aclose()

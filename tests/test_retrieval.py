@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mcp_memory.config import Weights
-from mcp_memory.retrieval import Ranked, Signals, fuse, read_query
-from mcp_memory.store.candidates import Candidate
+from mcp_memory.retrieval import Ranked, Signals, fuse, read_query, signal_scores
+from mcp_memory.store.candidates import Candidate, Worded
 
 
 def candidate(memory_id: str, score: float, **said: str) -> Candidate:
@@ -76,11 +77,27 @@ def test_each_hit_tells_its_rank_and_score_in_each_signal() -> None:
 
 def test_similarity_word_by_word_decides_between_what_is_alike_as_a_whole() -> None:
     dense = (candidate("whole", 0.61), candidate("words", 0.60), candidate("neither", 0.3))
-    ranked = fuse(read_query("x"), Signals(dense=dense, late={"whole": 0.5, "words": 0.9}), Weights())
+    near = {"whole": np.array([0.4, 0.1]), "words": np.array([0.4, 0.5])}
+    ranked = fuse(read_query("x"), Signals(dense=dense, near=near), Weights())
     assert order(ranked) == ["words", "whole", "neither"]
     told = {part.signal: (part.rank, part.score) for part in ranked[0].signals}
-    assert told == {"dense": (2, 0.9836), "late": (1, 1.0), "session_late": (1, 1.0)}
+    assert told == {"dense": (2, 0.9836)} | dict.fromkeys(("late", "nearby_late", "session_late"), (1, 1.0))
     assert order(fuse(read_query("x"), Signals(dense=dense), Weights()))[0] == "whole"
+
+
+def test_words_of_a_query_are_looked_for_in_the_turns_beside_and_in_the_whole_session() -> None:
+    ids = ("asked", "answered", "later", "alone")
+    dense = tuple(candidate(one, 0.5, session_id="t" if one == "alone" else "s") for one in ids)
+    parts = ([0.5, 0.0, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0])
+    found = Signals(
+        dense=dense,
+        near=dict(zip(ids, map(np.array, parts), strict=True)),
+        worded={"answered": Worded("answered", 0.0, 0.0, 0.0, 0.0, "asked", None, 0, 0)},
+    )
+    scores = signal_scores(read_query("x"), found).of
+    assert scores["late"].tolist() == [1.0, 1.0, 1.0, 0.0]
+    assert scores["nearby_late"].tolist() == [0.5, 1.0, 0.5, 0.0]
+    assert scores["session_late"].tolist() == [1.0, 1.0, 1.0, 0.0]
 
 
 def test_what_the_person_asked_about_said_counts_more() -> None:
@@ -134,3 +151,9 @@ def test_fusion_loses_nobody_and_is_ordered(
     scores = [one.score for one in ranked]
     assert scores == sorted(scores, reverse=True)
     assert all(0.0 <= part.score <= 1.0 for one in ranked for part in one.signals)
+
+
+def test_identifiers_are_words_joined_or_mixed_as_no_plain_word_is() -> None:
+    query = "I use get_user. Where is main.py of v1.2, and what of ERR-4032/a: is it well-known? Yes."
+    assert read_query(query).phrases == ("get_user", "main.py", "v1.2", "err-4032/a", "well-known")
+    assert read_query("I moved to Riga. Where is my dog...").phrases == ()

@@ -8,6 +8,7 @@ away when something is forgotten.
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from bisect import bisect_left, insort
@@ -229,11 +230,18 @@ class Reading:
         """How many of these names have no word that anybody ever said here; 0 to 1."""
         if not names:
             return 0.0
-        unheard = sum(not any(self._is_known(_term(stem)) for stem in stems(name)) for name in names)
+        unheard = sum(not any(self._having(_term(stem)) for stem in stems(name)) for name in names)
         return unheard / len(names)
 
-    def _is_known(self, term: int) -> bool:
-        return any(len(one.postings(term)[0]) for one in self._lexicons)
+    def rarity(self, word: str) -> float:
+        """How rare a word is here, as it counts in BM25; 0 for what is no word."""
+        having = [self._having(_term(stem)) for stem in stems(word)]
+        total = sum(len(one) for one in self._lexicons)
+        return max((math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in having), default=0.0)
+
+    def _having(self, term: int) -> int:
+        """How many memories have it."""
+        return sum(len(one.postings(term)[0]) for one in self._lexicons)
 
     def best(self, limit: int, allowed: Collection[int] | None = None) -> tuple[Candidate, ...]:
         """The best by their own words; score is BM25. `allowed`: numbers (seq) of those that may be found;
