@@ -7,21 +7,25 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from statistics import fmean, median, quantiles
+from typing import Annotated
 
 import machine
 import report
-import stats
 import stdio
 import synthetic
+import texts
 import typer
+from dataset import DataMissing
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from texts import Texts
 
 from mcp_memory.config import EmbeddingConfig
-from mcp_memory.embedding import Embedder, create_embedder
+from mcp_memory.embedding import create_embedder
+from mcp_memory.store.allocator import tune
 
 SPAWNS = 5
 ADDS = 100
@@ -53,6 +57,7 @@ MEASURES = {
     "add_p95_ms": "`add_memory`, p95, ms",
     "search_p50_ms": "`search_memory`, p50, ms",
     "search_p95_ms": "`search_memory`, p95, ms",
+    "answer_tokens": "its answer, mean size, tokens (asked for: the default)",
     "owner_add_costs_ms": "`add_memory`, p50 more than in one process, by turns, ms",
     "owner_search_costs_ms": "`search_memory`, p50 more than in one process, by turns, ms",
     "forget_p50_ms": "`forget` of one memory, erased and looked for, p50, ms",
@@ -70,18 +75,26 @@ def main(
     config: Annotated[
         Path | None, typer.Option(exists=True, help="A config.toml for the server; else its defaults.")
     ] = None,
+    locomo: Annotated[
+        Path | None, typer.Option(exists=True, help="LoCoMo's file or folder: its turns and questions.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure start-up, import, add and search latency and memory of mcp-memory at several sizes."""
     counts = _sizes(sizes)
+    try:
+        given = texts.MADE_UP if locomo is None else texts.of_locomo(locomo)
+    except DataMissing as error:
+        raise typer.BadParameter(str(error)) from error
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, console=Console(stderr=True)) as progress:
-            rows = {size: stdio.run(_measure, size, config, progress) for size in counts}
+            rows = {size: stdio.run(_measure, size, given, config, progress) for size in counts}
     except stdio.ProgramFailed as error:
         print(f"The program failed: {error}", file=sys.stderr)
         raise typer.Exit(1) from error
     head = machine.describe() | {
+        "texts": given.about,
         "measured": f"{SPAWNS} spawns of each kind, {ADDS} adds, {SEARCHES} searches, one after another",
         "peak memory": "VmHWM in /proc, of the server and of the owner"
         + ("" if sys.platform == "linux" else ": absent on this system"),
@@ -99,25 +112,26 @@ def _sizes(text: str) -> list[int]:
     return sizes
 
 
-async def _measure(size: int, config: Path | None, progress: Progress) -> Row:
+async def _measure(size: int, given: Texts, config: Path | None, progress: Progress) -> Row:
     bar = progress.add_task(f"{size:,} memories", total=STEPS)
     with tempfile.TemporaryDirectory(prefix="mcp-memory-latency-", ignore_cleanup_errors=True) as folder:
         program = stdio.Program.under(Path(folder), config)
-        row = _import(program, Path(folder) / "messages.jsonl", size)
+        row = _import(program, Path(folder) / "messages.jsonl", given.messages(size), size)
         progress.advance(bar)
-        row |= await _start_up(program, progress, bar)
-        row |= await _warm(program)
+        row |= await _start_up(program, given, progress, bar)
+        row |= await _warm(program, given)
         progress.advance(bar, 3)
-    row |= await _embedding_alone(size)
+    row |= await _embedding_alone(given, size)
     progress.advance(bar)
     return row
 
 
-def _import(program: stdio.Program, file: Path, size: int) -> Row:
+def _import(program: stdio.Program, file: Path, messages: Iterable[synthetic.Message], size: int) -> Row:
     with file.open("w", encoding="utf-8") as lines:
-        for message in synthetic.messages(size):
+        for message in messages:
             lines.write(json.dumps(_line(message), ensure_ascii=False) + "\n")
     done = stdio.run_import(program, file)
+    stdio.settle(program)
     stdio.stop(program)
     return {
         "import_per_s": size / done.seconds,
@@ -136,14 +150,14 @@ def _line(message: synthetic.Message) -> dict[str, str | None]:
     }
 
 
-async def _start_up(program: stdio.Program, progress: Progress, bar: TaskID) -> Row:
+async def _start_up(program: stdio.Program, given: Texts, progress: Progress, bar: TaskID) -> Row:
     """Each spawn finds the store as a host does after a restart; its files are in the system's cache."""
     initialize: list[float] = []
     discover: list[float] = []
     first_search: list[float] = []
     stop: list[float] = []
     joined: list[float] = []
-    for query in synthetic.questions(SPAWNS):
+    for query in given.questions(SPAWNS):
         stdio.stop(program)
         spawned_at = time.perf_counter()
         async with stdio.running(program) as server:
@@ -169,10 +183,10 @@ async def _start_up(program: stdio.Program, progress: Progress, bar: TaskID) -> 
     }
 
 
-async def _warm(program: stdio.Program) -> Row:
+async def _warm(program: stdio.Program, given: Texts) -> Row:
     """Calls of a server that shares an owner; then the same through an owner and in one process by turns, as
     each leaves the store in another state than it found."""
-    row = await _calls(program)
+    row = await _calls(program, given)
     stdio.stop(program)
     alone = dataclasses.replace(program, in_process=True)
     seconds: dict[str, list[float]] = {
@@ -185,14 +199,12 @@ async def _warm(program: stdio.Program) -> Row:
     for turn in range(TURNS):
         for who, started in (("alone", alone), ("owner", program)):
             async with stdio.running(started) as server:
-                texts = [
-                    f"{text} Told to the {who}, {turn}." for text in synthetic.statements(WARM_UP + ADDS)
-                ]
+                told = [f"{text} Told to the {who}, {turn}." for text in synthetic.statements(WARM_UP + ADDS)]
                 for name, tool, key, values in (
-                    ("search", "search_memory", "query", synthetic.questions(WARM_UP + ADDS)),
-                    ("add", "add_memory", "content", texts[: WARM_UP + ADDS // TURNS]),
+                    ("search", "search_memory", "query", given.questions(WARM_UP + ADDS)),
+                    ("add", "add_memory", "content", told[: WARM_UP + ADDS // TURNS]),
                 ):
-                    timed = [await _timed(server, tool, {key: value}) for value in values]
+                    timed = [await _timed(server.call(tool, {key: value})) for value in values]
                     seconds[f"{who} {name}"] += timed[WARM_UP:]
                 peaks += [peak] if who == "alone" and (peak := server.peak_bytes()) else []
             stdio.stop(program)
@@ -203,48 +215,51 @@ async def _warm(program: stdio.Program) -> Row:
     }
 
 
-async def _calls(program: stdio.Program) -> Row:
-    texts = synthetic.statements(WARM_UP + ADDS)
-    queries = synthetic.questions(WARM_UP + SEARCHES)
+async def _calls(program: stdio.Program, given: Texts) -> Row:
+    told = synthetic.statements(WARM_UP + ADDS)
+    queries = given.questions(WARM_UP + SEARCHES)
     async with stdio.running(program) as server:
-        adds = [await _timed(server, "add_memory", {"content": text}) for text in texts]
-        searches = [await _timed(server, "search_memory", {"query": query}) for query in queries]
+        adds = [await _timed(server.call("add_memory", {"content": text})) for text in told]
+        stdio.settle(program)
+        answers = [await server.ask("search_memory", {"query": query}) for query in queries][WARM_UP:]
+        searches = [one.seconds for one in answers]
         ids = [
             (await server.call("add_memory", {"content": f"{text} Once more."}))["ids"]
-            for text in texts[:FORGETS]
+            for text in told[:FORGETS]
         ]
-        forgets = [await _timed(server, "forget", {"ids": some}) for some in ids]
+        forgets = [await _timed(server.call("forget", {"ids": some})) for some in ids]
         peaks = server.peak_bytes(), None if program.in_process else stdio.owner_peak_bytes(program.data)
     return {
         "add_p50_ms": _p50(adds[WARM_UP:]),
         "add_p95_ms": _p95(adds[WARM_UP:]),
-        "search_p50_ms": _p50(searches[WARM_UP:]),
-        "search_p95_ms": _p95(searches[WARM_UP:]),
+        "search_p50_ms": _p50(searches),
+        "search_p95_ms": _p95(searches),
+        "answer_tokens": fmean(one.content["tokens"] for one in answers),
         "forget_p50_ms": _p50(forgets),
         "front_peak_mb": _megabytes(peaks[0]),
         "owner_peak_mb": _megabytes(peaks[1]),
     }
 
 
-async def _timed(server: stdio.Server, tool: str, arguments: dict[str, Any]) -> float:
+async def _timed(work: Awaitable[object]) -> float:
     began = time.perf_counter()
-    await server.call(tool, arguments)
+    await work
     return time.perf_counter() - began
 
 
-async def _embedding_alone(size: int) -> Row:
+async def _embedding_alone(given: Texts, size: int) -> Row:
     """What of the above is the model's: the same texts, in this process, one after another."""
+    # As the owner does, before numpy is imported: its threads would be measured beside the model.
+    tune()
     embedder = create_embedder(EmbeddingConfig())
-    await embedder.embed(synthetic.questions(1))
-    texts = [
-        f"[{one.said_at:%Y-%m-%d}] {one.name or one.role}: {one.text}" for one in synthetic.messages(size)
-    ]
+    await embedder.embed(given.questions(1))
+    lines = [f"[{one.said_at:%Y-%m-%d}] {one.name or one.role}: {one.text}" for one in given.messages(size)]
     began = time.perf_counter()
     for start in range(0, size, IMPORT_BATCH):
-        await embedder.embed(texts[start : start + IMPORT_BATCH])
+        await embedder.embed(lines[start : start + IMPORT_BATCH])
     per_second = size / (time.perf_counter() - began)
-    adds = [await _embedded(embedder, text) for text in synthetic.statements(ADDS)]
-    searches = [await _embedded(embedder, query) for query in synthetic.questions(SEARCHES)]
+    adds = [await _timed(embedder.embed([text])) for text in synthetic.statements(ADDS)]
+    searches = [await _timed(embedder.embed_query(query)) for query in given.questions(SEARCHES)]
     await embedder.aclose()
     return {
         "embed_import_per_s": per_second,
@@ -253,18 +268,12 @@ async def _embedding_alone(size: int) -> Row:
     }
 
 
-async def _embedded(embedder: Embedder, text: str) -> float:
-    began = time.perf_counter()
-    await embedder.embed([text])
-    return time.perf_counter() - began
-
-
 def _p50(seconds: Sequence[float]) -> float:
-    return 1000 * stats.percentile(seconds, 50)
+    return 1000 * median(seconds)
 
 
 def _p95(seconds: Sequence[float]) -> float:
-    return 1000 * stats.percentile(seconds, 95)
+    return 1000 * quantiles(seconds, n=20, method="inclusive")[-1]
 
 
 def _megabytes(size: int | None) -> float | None:

@@ -24,6 +24,8 @@ CALL_SECONDS = 60.0
 """After this long a host drops a call; so does the benchmark."""
 IMPORT_SECONDS = 3_600.0
 POLL_SECONDS = 0.05
+SETTLE_SECONDS = 2.0
+"""Between two looks at what waits: each is a process of its own and would itself be in the way."""
 
 Mode = Literal["legacy", "auto"]
 """`legacy` opens with the `initialize` handshake of 2025, `auto` with the `server/discover` of 2026."""
@@ -203,6 +205,28 @@ def owner_peak_bytes(data: Path) -> int | None:
     """The most memory the owner of a data folder held so far."""
     pid = owner_pid(data)
     return None if pid is None else _high_water(pid)
+
+
+def settle(program: Program) -> None:
+    """Wait until all that was added is indexed and understood. Raises ProgramFailed when it is not within
+    `IMPORT_SECONDS`."""
+    deadline = time.monotonic() + IMPORT_SECONDS
+    while time.monotonic() < deadline:
+        done = subprocess.run(
+            program.command("stats", "--json"),
+            capture_output=True,
+            text=True,
+            env=_clean_environment(),
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ProgramFailed(f"stats: {done.stderr}")
+        stats: dict[str, Any] = json.loads(done.stdout)
+        extraction: dict[str, Any] = stats["extraction"] or {}
+        if not stats["pending"] and not extraction.get("waiting"):
+            return
+        time.sleep(SETTLE_SECONDS)
+    raise ProgramFailed(f"what was added was not understood within {IMPORT_SECONDS:.0f} s")
 
 
 def stop(program: Program) -> None:
