@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import anyio
 import dataset
 import development
+import machine
 import metrics
 import numpy as np
 import report
@@ -45,8 +46,8 @@ EITHER_WAY: frozenset[Signal] = frozenset({"question"})
 """May speak against a memory; all others get no weight below 0, which could only be chance."""
 START = 0.5
 STARTS = 3
-"""Searches, of whose ends the mean counts: chance leads each to another place. Cross-validated, the mean finds
-about as much as the best of them, and owes less to chance."""
+"""Searches, of whose ends the mean counts: chance leads each to another place. Cross-validated, the mean
+finds about as much as the best of them, and owes less to chance."""
 STEPS = 600
 WITHOUT_MODEL = 0.1
 """What finding without a model counts: else no weight is left for the words that its absence leaves."""
@@ -208,21 +209,21 @@ def main(
     seed: Annotated[int, typer.Option(help="Of every search.")] = development.SEED,
 ) -> None:
     """Find the weights of the signals, and check them on conversations they were not found on."""
+    head = machine.describe() | {"searches": f"{STARTS} of {steps} moves", "seed": str(seed)}
     asked = Asked.of([one for one in anyio.run(development.ask, data, store) if one.evidence])
+    rows = {
+        "shipped": asked.figures(_SHIPPED),
+        "shipped, without a model": asked.figures(_SHIPPED * _IS_WORDS),
+    }
+    print(report.facts(head), "\n")
     with progress_bars() as progress:
         search = Search(steps, seed, progress)
         if ablation:
-            rows = {"all signals, as shipped": asked.figures(_SHIPPED)} | dict(_ablation(asked, search))
+            rows |= dict(_ablation(asked, search))
         else:
             weights = search.found(asked, "all")
-            rows = {
-                "shipped": asked.figures(_SHIPPED),
-                "shipped, without a model": asked.figures(_SHIPPED * _IS_WORDS),
-                "found on all of it": asked.figures(weights),
-                "the same, without a model": asked.figures(weights * _IS_WORDS),
-                "cross-validated": _cross_validated(asked, search),
-            }
-            print("\n".join(("[search.weights]", *_settings(asked, weights))), "\n")
+            rows |= {"found": asked.figures(weights), "cross-validated": _cross_validated(asked, search)}
+            print("\n".join(("```toml", "[search.weights]", *_settings(asked, weights), "```")), "\n")
     print(_table(asked, rows), "\n")
     print(_by_kind(asked, rows))
 
