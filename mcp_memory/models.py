@@ -266,6 +266,10 @@ class NewEntity(_Value):
     aliases: Annotated[tuple[Identifier, ...], Field(max_length=20)] = ()
 
 
+class GuessedEntity(NewEntity):
+    """One that rules found by its looks: its type is a guess, and tells it apart from nobody."""
+
+
 class NewRelation(_Value):
     """`subject –predicate→ object`, as the calling assistant understood it."""
 

@@ -26,6 +26,7 @@ from mcp_memory.models import (
     EntityDetail,
     EntityType,
     ForgetRequest,
+    GuessedEntity,
     Memory,
     NewEntity,
     NewRelation,
@@ -145,8 +146,11 @@ def check(connection: sa.Connection) -> None:
 _names = st.sampled_from(
     ["Ann", "ann", "Ánn", "Bo", "Ann Miller", "Dr. Ann Miller", "Apple", "apple", "Apple Inc."]
 )
+_kinds: st.SearchStrategy[type[NewEntity]] = st.sampled_from([NewEntity, GuessedEntity])
 _types: st.SearchStrategy[EntityType] = st.sampled_from(["person", "organisation", "concept", "place"])
-_entity = st.builds(NewEntity, name=_names, type=_types, aliases=st.lists(_names, max_size=2).map(tuple))
+_entity = _kinds.flatmap(
+    lambda kind: st.builds(kind, name=_names, type=_types, aliases=st.lists(_names, max_size=2).map(tuple))
+)
 
 
 @st.composite
@@ -362,6 +366,25 @@ async def test_a_person_and_a_place_of_one_name_are_two(service: Service, scope:
     assert {one.type for one in page.entities} == {"person", "place"}
     with pytest.raises(InvalidInput, match="several are called 'Paris'"):
         await service.merge_entities(scope, "Paris", "Paris")
+
+
+async def test_a_type_that_rules_guess_makes_nobody_two(service: Service, scope: Scope) -> None:
+    await add(service, scope, "I went to Tomás and Pixel in Porto.")
+    await add(service, scope, "Tomás said that Pixel sleeps.")
+    assert await names(service, scope) == ["Pixel", "Porto", "Tomás"]
+    await add(service, scope, "three", person("Tomás"))
+    assert (await whole(service, scope, "Tomás")).entity.type == "person"
+    assert len(await names(service, scope)) == 3
+
+
+async def test_a_name_that_two_have_finds_and_forgets_both(service: Service, scope: Scope) -> None:
+    one = await add(service, scope, "The office moved.", person("Paris"))
+    two = await add(service, scope, "The office is new.", {"name": "Paris", "type": "place"})
+    found = await service.search(scope, SearchRequest(query="office", entity="Paris"))
+    assert {hit.memory.id for hit in found.hits} == {one, two}
+    plan = (await service.forget(scope, ForgetRequest(entity="Paris"))).plan
+    assert plan is not None
+    assert plan.count == 2
 
 
 async def test_a_type_that_was_not_known_is_learned(service: Service, scope: Scope) -> None:

@@ -27,7 +27,14 @@ from mcp_memory.extraction.sentences import (
     written_out,
 )
 from mcp_memory.extraction.statements import NAME, Said, Statement, Who, named
-from mcp_memory.models import MAX_CONTENT, MAX_IDENTIFIER, NewEntity, NewRelation, name_key
+from mcp_memory.models import (
+    MAX_CONTENT,
+    MAX_IDENTIFIER,
+    GuessedEntity,
+    NewEntity,
+    NewRelation,
+    name_key,
+)
 
 MAX_FACTS = 12
 """Of one turn: who says more at once is quoting, or listing."""
@@ -76,7 +83,9 @@ def _take_back(by_turn: list[tuple[Turn, list[FoundFact]]], turn: Turn) -> None:
 
 
 def _mentioned(turn: Turn) -> list[NewEntity]:
-    found = [NewEntity(name=one.name, type=one.type) for one in find_entities(turn.text, limit=MAX_MENTIONS)]
+    found = [
+        GuessedEntity(name=one.name, type=one.type) for one in find_entities(turn.text, limit=MAX_MENTIONS)
+    ]
     speaker = [] if turn.speaker is None else [NewEntity(name=turn.speaker, type="person")]
     return [*speaker, *found]
 
@@ -614,7 +623,7 @@ def _entities_in(text: str, first: Sequence[NewEntity]) -> tuple[NewEntity, ...]
     for one in first:
         found.setdefault(name_key(one.name), one)
     for one in find_entities(text, limit=8):
-        found.setdefault(name_key(one.name), NewEntity(name=one.name, type=one.type))
+        found.setdefault(name_key(one.name), GuessedEntity(name=one.name, type=one.type))
     found.pop(name_key("user"), None)
     return tuple(found.values())
 

@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_memory.models import EntityType, Memory, Merged, NewEntity, NewRelation
+from mcp_memory.models import EntityType, GuessedEntity, Memory, Merged, NewEntity, NewRelation
 from mcp_memory.store.ledger import memories, schema
 from mcp_memory.store.ledger.memories import Draft
 from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of
@@ -53,22 +53,31 @@ def foreign(connection: sa.Connection, after_seq: int) -> tuple[Foreign, ...]:
 def _draft(connection: sa.Connection, memory: Memory, fingerprint: str) -> Draft:
     # By whose name it is, whoever that one counts as here.
     names = (
-        sa.select(schema.spelling.c.home_id, schema.entity.c.type, schema.spelling.c.name)
+        sa.select(
+            schema.spelling.c.home_id,
+            schema.entity.c.type,
+            schema.entity.c.is_guessed,
+            schema.spelling.c.name,
+        )
         .join(schema.entity, schema.entity.c.id == schema.spelling.c.home_id)
         .where(schema.spelling.c.memory_id == memory.id)
         .order_by(schema.spelling.c.home_id, schema.spelling.c.name != schema.entity.c.name)
     )
-    spelled: dict[str, tuple[EntityType, list[str]]] = {}
-    for home_id, entity_type, name in connection.execute(names):
-        spelled.setdefault(home_id, (entity_type, []))[1].append(name)
+    spelled: dict[str, list[str]] = {}
+    types: dict[str, tuple[type[NewEntity], EntityType]] = {}
+    for home_id, entity_type, is_guessed, name in connection.execute(names):
+        spelled.setdefault(home_id, []).append(name)
+        types[home_id] = (GuessedEntity if is_guessed else NewEntity, entity_type)
     sources = sa.select(schema.source.c.source_id).where(schema.source.c.memory_id == memory.id)
     return Draft(
         memory,
         tuple(
-            NewEntity.model_construct(name=names[0], type=entity_type, aliases=tuple(names[1:]))
-            for entity_type, names in spelled.values()
+            kind.model_construct(
+                name=spelled[home_id][0], type=entity_type, aliases=tuple(spelled[home_id][1:])
+            )
+            for home_id, (kind, entity_type) in types.items()
         ),
-        _relations(connection, memory.id, {home_id: names[0] for home_id, (_, names) in spelled.items()}),
+        _relations(connection, memory.id, {home_id: names[0] for home_id, names in spelled.items()}),
         sources=tuple(connection.execute(sources).scalars()),
         fingerprint=fingerprint,
         history=memories.history_of(connection, memory.id),

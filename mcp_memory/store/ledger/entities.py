@@ -15,6 +15,7 @@ from mcp_memory.models import (
     Entity,
     EntityRef,
     EntityType,
+    GuessedEntity,
     Memory,
     NewEntity,
     NewRelation,
@@ -36,6 +37,8 @@ class _Named:
 
     home_id: str
     ref: EntityRef
+    is_guessed: bool
+    """Whether its type is."""
 
 
 def join(
@@ -64,7 +67,7 @@ def join(
         found = _entity_for(connection, domain, entity, now, is_typed=is_typed)
         refs[found.ref.id] = found.ref
         _spell(connection, domain, entity, found, memory.id)
-        for name in (given.name, *entity.aliases, entity.name):
+        for name in (given.name, *given.aliases, entity.name):
             by_name.setdefault(name, found)
             by_key.setdefault(name_key(name), found)
         inserted = connection.execute(
@@ -100,9 +103,8 @@ def join(
 
 
 def _called_the_user(entity: NewEntity) -> NewEntity:
-    """Whoever is remembered, by all names that were given."""
-    names = dict.fromkeys((entity.name, *entity.aliases))
-    names.pop(resolving.USER, None)
+    """Whoever is remembered, by one name: "I" and "me" are understood without being kept."""
+    names = (name for name in entity.aliases if not resolving.is_user(name, UNKNOWN))
     return NewEntity.model_construct(name=resolving.USER, type="person", aliases=tuple(names))
 
 
@@ -120,6 +122,20 @@ def known_type(entity: sa.FromClause) -> sa.ColumnElement[Any]:
     return sa.case((entity.c.type != UNKNOWN, entity.c.type), else_=sa.func.coalesce(of_others, UNKNOWN))
 
 
+def _is_guessed() -> sa.ColumnElement[bool]:
+    """Whether what `known_type` says of `entity` is a guess, or comes from another."""
+    return sa.or_(schema.entity.c.is_guessed, schema.entity.c.type == UNKNOWN)
+
+
+def guessed(connection: sa.Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Those of the entities whose type is a guess."""
+    found: set[str] = set()
+    for some in chunks(ids):
+        query = sa.select(schema.entity.c.id).where(schema.entity.c.id.in_(some), _is_guessed())
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
+
+
 def _entity_for(
     connection: sa.Connection, domain: str, entity: NewEntity, now: datetime, *, is_typed: bool
 ) -> _Named:
@@ -135,16 +151,19 @@ def _entity_for(
                 domain=domain,
                 name=entity.name,
                 type=entity.type,
+                is_guessed=isinstance(entity, GuessedEntity),
                 created_at=now,
                 # As any other merge: a split takes it back.
                 merged_into=None if same is None else same.id,
             )
         )
-        found = _Named(home_id, same or EntityRef(id=home_id, name=entity.name, type=entity.type))
-    elif found.ref.type == UNKNOWN != entity.type:
-        connection.execute(
-            sa.update(schema.entity).where(schema.entity.c.id == found.home_id).values(type=entity.type)
-        )
+        ref = same or EntityRef(id=home_id, name=entity.name, type=entity.type)
+        found = _Named(home_id, ref, isinstance(entity, GuessedEntity))
+    elif entity.type != UNKNOWN and (
+        found.ref.type == UNKNOWN or (found.is_guessed and not isinstance(entity, GuessedEntity))
+    ):
+        known = {"type": entity.type, "is_guessed": isinstance(entity, GuessedEntity)}
+        connection.execute(sa.update(schema.entity).where(schema.entity.c.id == found.home_id).values(known))
         found = replace(found, ref=found.ref.model_copy(update={"type": entity.type}))
     aliases = [name for name in entity.aliases if not _is_taken(connection, domain, name, found)]
     # What it was found by it has; a new one has its name whoever else is called so.
@@ -168,13 +187,19 @@ def _known_by_name(
     connection: sa.Connection, domain: str, entity: NewEntity, *, is_typed: bool
 ) -> _Named | None:
     rows = _called(connection, domain, schema.alias.c.key == name_key(entity.name))
-    place = resolving.chosen(
-        entity.name, entity.type, [(row.alias, row.known_type) for row in rows], is_typed=is_typed
-    )
+    known = [resolving.Called(row.known_type, (row.alias,), row.is_guessed) for row in rows]
+    place = resolving.chosen(_as_called(entity), known, is_typed=is_typed)
     if place is None:
         return None
     row = rows[place]
-    return _Named(row.home_id, EntityRef(id=row.entity_id, name=row.name, type=row.known_type))
+    ref = EntityRef(id=row.entity_id, name=row.name, type=row.known_type)
+    return _Named(row.home_id, ref, row.is_guessed)
+
+
+def _as_called(entity: NewEntity) -> resolving.Called:
+    return resolving.Called(
+        entity.type, (entity.name, *entity.aliases), is_guessed=isinstance(entity, GuessedEntity)
+    )
 
 
 def _known_otherwise(connection: sa.Connection, domain: str, entity: NewEntity) -> EntityRef | None:
@@ -185,8 +210,11 @@ def _known_otherwise(connection: sa.Connection, domain: str, entity: NewEntity) 
         keys = [name_key(name) for name in entity.aliases]
         rows = _called(connection, domain, schema.alias.c.key.in_(keys))
     refs = {row.entity_id: EntityRef(id=row.entity_id, name=row.name, type=row.known_type) for row in rows}
-    known = [resolving.Called(ref.type, _names(connection, ref.id)) for ref in refs.values()]
-    place = resolving.only_same(resolving.Called(entity.type, (entity.name, *entity.aliases)), known)
+    guessed = {row.entity_id for row in rows if row.is_guessed}
+    known = [
+        resolving.Called(ref.type, _names(connection, ref.id), ref.id in guessed) for ref in refs.values()
+    ]
+    place = resolving.only_same(_as_called(entity), known)
     return None if place is None else list(refs.values())[place]
 
 
@@ -199,6 +227,7 @@ def _called(connection: sa.Connection, domain: str, names: sa.ColumnElement[bool
             schema.alias.c.entity_id,
             schema.entity.c.name,
             known_type(schema.entity).label("known_type"),
+            _is_guessed().label("is_guessed"),
         )
         .join(schema.entity, schema.entity.c.id == schema.alias.c.entity_id)
         .where(schema.alias.c.domain == domain, names)
@@ -214,9 +243,10 @@ def _names(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
 
 def _is_taken(connection: sa.Connection, domain: str, name: str, entity: _Named) -> bool:
     """Whether it has the name already, or another has that could be meant: then it stays the other's."""
+    this = resolving.Called(entity.ref.type, (name,), entity.is_guessed)
     return any(
         row.entity_id == entity.ref.id
-        or resolving.may_share(name, entity.ref.type, row.alias, row.known_type)
+        or resolving.may_share(this, resolving.Called(row.known_type, (row.alias,), row.is_guessed))
         for row in _called(connection, domain, schema.alias.c.key == name_key(name))
     )
 
