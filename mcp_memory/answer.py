@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from mcp_memory import text
@@ -26,6 +28,8 @@ NEAREST = 10
 SMALLEST_LINE = 12
 """Tokens of the shortest line there is: how many hits a size can hold at most."""
 
+_WORD = re.compile(r"[^\W_]+")
+
 
 def most_hits(limit: int, max_tokens: int) -> int:
     """How many hits an answer of this size may need."""
@@ -33,7 +37,7 @@ def most_hits(limit: int, max_tokens: int) -> int:
 
 
 def pack(
-    hits: Sequence[Hit],
+    hits: Iterable[Hit],
     standing: Iterable[Memory],
     changes: Sequence[Change],
     *,
@@ -47,7 +51,8 @@ def pack(
     """As many hits as fit, best first, and at least one; before them what of `standing` fits its share, and
     is then no hit besides.
 
-    `hits` begin at `offset` of `total`; `cursor` says where the next page begins after so many hits.
+    `hits` begin at `offset` of `total`, and no more of them are made than are looked at; `cursor` says where
+    the next page begins after so many hits.
     """
     room = max_tokens - HEAD_TOKENS - sum(text.tokens(f"Partly answered: {one}") for one in degraded)
     told, cost = _that_fit(changes, text.change_line, int(max_tokens * CHANGES_SHARE))
@@ -57,16 +62,23 @@ def pack(
     room -= 0 if offset else cost
     standing_ids = {memory.id for memory in always}
     chosen: list[Hit] = []
+    groups: set[str] = set()
     seen = 0
-    for hit in hits if known else hits[:NEAREST]:
+    for hit in islice(hits, None if known else NEAREST):
         if hit.memory.id in standing_ids:
             seen += 1
             continue
         cost = text.tokens("\n".join(text.hit_lines(len(chosen) + 1, hit)))
-        cost += 0 if text.group(hit) in map(text.group, chosen) else text.tokens(text.group_line(hit))
+        group = text.group(hit)
+        cost += 0 if group in groups else text.tokens(text.group_line(hit))
         if cost > room and chosen:
             break
+        if cost > room:
+            # Rather the whole of it without its contradiction than a part of both.
+            hit = hit.model_copy(update={"conflicts": ()})  # noqa: PLW2901 - the same, but less of it
+            cost = text.tokens("\n".join(text.hit_lines(1, hit))) + text.tokens(text.group_line(hit))
         chosen.append(hit if cost <= room else _cut(hit, room))
+        groups.add(group)
         seen += 1
         room -= cost
     left_out = max(total - offset - seen, 0)
@@ -121,8 +133,8 @@ def with_neighbours(
 
 def words_key(memory: Memory) -> str:
     """Equal for two memories in which the same one says the same words: a restatement."""
-    words = "".join(character if character.isalnum() else " " for character in name_key(memory.text))
-    return f"{memory.speaker or memory.role or ''}\x1f{' '.join(words.split())}"
+    words = _WORD.findall(name_key(memory.text))
+    return f"{memory.speaker or memory.role or ''}\x1f{' '.join(words)}"
 
 
 def _cut(hit: Hit, room: int) -> Hit:

@@ -1,5 +1,6 @@
-"""Which of the ranked memories an answer shows: what the ledger lets the scope see and what holds, facts
-joined to the words they were drawn from, and restatements to the best of them."""
+"""Which of the ranked memories an answer shows, and in which order: what the ledger lets the scope see and
+what holds, facts joined to the words they were drawn from, and what holds now before what it took the place
+of."""
 
 from __future__ import annotations
 
@@ -8,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mcp_memory.answer import words_key
-from mcp_memory.models import Memory, Scope
+from mcp_memory.models import Memory, Succession
 from mcp_memory.retrieval import Query, Ranked
 from mcp_memory.store.candidates import Filter
-from mcp_memory.store.ledger import Ledger, facts, memories
+from mcp_memory.store.ledger import Connection, facts, memories
+from mcp_memory.words import stems
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,43 +26,51 @@ class Chosen:
     times: int = 1
     last: datetime | None = None
     facts: tuple[Memory, ...] = ()
-    """Drawn from it, and found too."""
-    ended: tuple[str, ...] = ()
-    """Ids of such facts as hold no longer, the best found first."""
+    """Drawn from it, and holding."""
 
 
-async def choose(
-    ledger: Ledger,
+def choose(
+    connection: Connection,
     query: Query,
     where: Filter,
-    ranked: Sequence[Ranked],
     allowed: Mapping[str, int] | None,
+    ranked: Sequence[Ranked],
     enough: int,
 ) -> tuple[list[Chosen], int]:
     """The best `enough`, and how many there may be in all."""
     choice = _Choice(is_about_now=not query.asks_past and where.valid_since is None)
     for start in range(0, len(ranked), enough):
         some = ranked[start : start + enough]
-        rows = await ledger.read(memories.by_id, where.scope, [one.memory_id for one in some])
+        rows = memories.by_id(connection, where.scope, [one.memory_id for one in some])
         if allowed is not None:
             rows = {memory_id: row for memory_id, row in rows.items() if memory_id in allowed}
-        said = {} if where.kinds else await _words_of(ledger, where.scope, rows)
+        said = {} if where.kinds else _words_of(connection, where, rows)
         for one in some:
             choice.offer(one, rows.get(one.memory_id), said.get(one.memory_id))
         if len(choice) >= enough:
             break
-    return choice.made, len(ranked) - choice.left_out
+    chosen = choice.made
+    drawn = facts.drawn(connection, where.scope, [one.memory.id for one in chosen])
+    return (
+        [replace(one, facts=drawn.get(one.memory.id, ())) for one in chosen],
+        len(ranked) - choice.left_out,
+    )
 
 
-async def _words_of(ledger: Ledger, scope: Scope, rows: Mapping[str, Memory]) -> dict[str, Memory]:
-    """By id of a fact that was drawn from words, the first of them."""
+def _words_of(connection: Connection, where: Filter, rows: Mapping[str, Memory]) -> dict[str, Memory]:
+    """By id of a fact that was drawn from words, the last of them that were said in the time asked about."""
     drawn = [one.id for one in rows.values() if one.origin in facts.DRAWN]
     if not drawn:
         return {}
-    origins = await ledger.read(facts.origins, drawn)
+    origins = facts.origins(connection, drawn)
     wanted = list(dict.fromkeys(one for sources in origins.values() for one in sources if one not in rows))
-    said = {**rows, **await ledger.read(memories.by_id, scope, wanted)}
-    return {fact_id: said[sources[-1]] for fact_id, sources in origins.items() if sources[-1] in said}
+    said = {**rows, **memories.by_id(connection, where.scope, wanted)}
+    found: dict[str, Memory] = {}
+    for fact_id, sources in origins.items():
+        for source in sources:
+            if source in said and (where.until is None or said[source].observed_at <= where.until):
+                found[fact_id] = said[source]
+    return found
 
 
 class _Choice:
@@ -69,9 +79,7 @@ class _Choice:
     def __init__(self, *, is_about_now: bool) -> None:
         self._is_about_now = is_about_now
         self._by_words: dict[str, Chosen] = {}
-        self._words_of: dict[str, str] = {}
-        """Of each memory that is shown, the key of its words."""
-        self._ended: dict[str, list[str]] = {}
+        self._shown: set[str] = set()
         self.left_out = 0
 
     def __len__(self) -> int:
@@ -79,33 +87,75 @@ class _Choice:
 
     @property
     def made(self) -> list[Chosen]:
-        return [
-            replace(one, ended=tuple(self._ended.get(one.memory.id, ()))) for one in self._by_words.values()
-        ]
+        return list(self._by_words.values())
 
     def offer(self, one: Ranked, memory: Memory | None, words: Memory | None) -> None:
         """Take the next best. `words` is what it was drawn from, which is shown in its place."""
-        if memory is None:
+        if memory is None or (self._is_about_now and memory.state == "superseded"):
             self.left_out += 1
             return
-        if self._is_about_now and memory.state == "superseded":
-            self.left_out += 1
-            if words is not None:
-                self._ended.setdefault(words.id, []).append(memory.id)
-            return
-        drawn = () if words is None else (memory,)
         shown = memory if words is None else words
         # What is true again is no restatement of what was true before.
         key = f"{words_key(shown)}\x1f{shown.valid_until}"
         known = self._by_words.get(key)
         if known is None:
-            self._by_words[key] = Chosen(shown, one, facts=drawn)
-            self._words_of[shown.id] = key
-            return
-        self.left_out += 1
-        if shown.id in self._words_of:
-            self._by_words[key] = replace(known, facts=(*known.facts, *drawn))
-            return
-        self._words_of[shown.id] = key
-        last = max(shown.observed_at, known.last or known.memory.observed_at)
-        self._by_words[key] = replace(known, times=known.times + 1, last=last)
+            self._by_words[key] = Chosen(shown, one)
+        else:
+            self.left_out += 1
+            if shown.id not in self._shown:
+                last = max(shown.observed_at, known.last or known.memory.observed_at)
+                self._by_words[key] = replace(known, times=known.times + 1, last=last)
+        self._shown.add(shown.id)
+
+
+def current_first(
+    query: Query, chosen: Sequence[Chosen], followed: Mapping[str, Sequence[Succession]]
+) -> list[Chosen]:
+    """What holds now before what it took the place of, where that is what the query is about."""
+    if query.asks_past:
+        return list(chosen)
+    shown_as = {memory.id: one for one in chosen for memory in (*one.facts, one.memory)}
+    ordered: dict[str, Chosen] = {}
+    for one in chosen:
+        for end in by_relevance(query, followed.get(one.memory.id, ()))[:1]:
+            current = shown_as.get(end.new.id)
+            if current is not None and (end.old.id == one.memory.id or _shared(query, end.old)):
+                better = max(one.ranked, current.ranked, key=lambda ranked: ranked.score)
+                ordered.setdefault(current.memory.id, replace(current, ranked=better))
+        ordered.setdefault(one.memory.id, one)
+    return list(ordered.values())
+
+
+def by_relevance(query: Query, followed: Sequence[Succession]) -> tuple[Succession, ...]:
+    """Successions of one hit, those first whose ended fact shares most words with the query."""
+    if len(followed) < 2:
+        return tuple(followed)
+    return tuple(sorted(followed, key=lambda one: -_shared(query, one.old)))
+
+
+def _shared(query: Query, memory: Memory) -> int:
+    return len(set(stems(query.words)).intersection(stems(memory.text)))
+
+
+def newest_first(
+    connection: Connection, chosen: Sequence[Chosen]
+) -> tuple[list[Chosen], dict[str, list[Memory]]]:
+    """What is left when of two that contradict each other the later one shows the earlier and takes the
+    better place of the two; and those that are shown so, by the id of the later."""
+    by_id = {one.memory.id: one for one in chosen}
+    # What holds no longer contradicts nothing: it was true in its time.
+    ids = [one.memory.id for one in chosen if one.memory.state == "active"]
+    earlier: dict[str, list[Memory]] = {}
+    below: dict[str, str] = {}
+    for pair in facts.contradictions(connection, ids):
+        old, new = sorted((by_id[one].memory for one in pair), key=lambda one: (one.observed_at, one.id))
+        earlier.setdefault(new.id, []).append(old)
+        below[old.id] = new.id
+    places: dict[str, Chosen] = {}
+    for one in chosen:
+        newest = one.memory.id
+        # Times order every chain of contradictions, so each ends.
+        while newest in below:
+            newest = below[newest]
+        places.setdefault(newest, replace(by_id[newest], ranked=one.ranked))
+    return list(places.values()), earlier

@@ -165,6 +165,7 @@ def add(
     observed_at: Annotated[str | None, typer.Option(help="When it was said, ISO 8601.")] = None,
     importance: Annotated[float, typer.Option(help="0 to 1.")] = 0.5,
     metadata: Annotated[str | None, typer.Option(help="A JSON object.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Until facts are drawn from it.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Remember one statement."""
@@ -178,6 +179,7 @@ def add(
             "observed_at": observed_at,
             "importance": importance,
             "metadata": _json_object("metadata", metadata),
+            "wait": wait,
         },
     )
     result = _with_memory(context, lambda memory, scope: memory.add(scope, request, source="command line"))
@@ -203,6 +205,12 @@ def search(
     valid_until: Annotated[str | None, typer.Option(help="True at or before, ISO 8601.")] = None,
     as_of: Annotated[str | None, typer.Option(help="As it was known and true then, ISO 8601.")] = None,
     where: Annotated[str | None, typer.Option(help="""Metadata, as JSON: '{"stars": {"gte": 4}}'.""")] = None,
+    reference_time: Annotated[
+        str | None, typer.Option(help="Now, for 'last week'; its offset says whose day it is.")
+    ] = None,
+    changes: Annotated[
+        bool, typer.Option("--changes", help="Show what began and what ended; with --since.")
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show why each hit is one.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -224,6 +232,8 @@ def search(
             "valid_until": valid_until,
             "as_of": as_of,
             "where": None if where is None else _json_object("where", where),
+            "reference_time": reference_time,
+            "changes": changes,
             "explain": explain,
         },
     )

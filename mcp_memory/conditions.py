@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal, cast, get_args
 
 from mcp_memory.errors import shown
@@ -16,6 +17,8 @@ MAX_DEPTH = 8
 MAX_COMPARISONS = 50
 """Far more than anybody writes, and few enough for one statement."""
 MAX_VALUES = 100
+LARGEST = 2**63 - 1
+"""Of whole numbers that SQLite compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,10 @@ def _compare(key: str, operator: str, operand: object) -> Compare:
     for one in values:
         if not isinstance(one, str | int | float | bool | None):
             raise ValueError(f"{shown(key)} can be compared with text, a number, true, false or null only")
+        if isinstance(one, int) and abs(one) > LARGEST:
+            raise ValueError(f"{shown(key)} is compared with a number beyond {LARGEST:,}")
+        if isinstance(one, float) and not isfinite(one):
+            raise ValueError(f"{shown(key)} is compared with what is no finite number")
     if operator in ("gt", "gte", "lt", "lte") and (isinstance(operand, bool) or operand is None):
         raise ValueError(f'"{operator}" for {shown(key)} takes a number or text')
     return Compare(key, operator, tuple(cast("list[Plain]", values)))

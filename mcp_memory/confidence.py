@@ -8,11 +8,11 @@ said here at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mcp_memory.models import Confidence
-from mcp_memory.retrieval import Ranked, Signals
+from mcp_memory.retrieval import Query, Ranked, Signals
 
 STRONG, LIKELY = 0.5, 0.25
 """Chance of being evidence from which a hit is called so: of those called strong about three in five were, of
@@ -83,34 +83,35 @@ WITHOUT_WORDS = Model(
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """By memory id, the chance that it is evidence; and whether anything answers."""
+    """Whether anything answers a query, and how sure each hit is. What holds a phrase of the query exactly is
+    sure."""
 
-    chance_of: Mapping[str, float]
     known: bool
+    model: Model
+    found: Signals
 
-    def band(self, memory_id: str) -> Confidence:
-        chance = self.chance_of[memory_id]
+    def band(self, hit: Ranked) -> Confidence:
+        is_exact = hit.memory_id in self.found.exact
+        chance = 1.0 if is_exact else self.model.evidence.of(features_of(hit, self.found))
         return "strong" if chance >= STRONG else "likely" if chance >= LIKELY else "weak"
 
 
-def judge(ranked: Sequence[Ranked], found: Signals) -> Judgement:
-    """How sure each hit is. What holds a phrase of the query exactly is sure."""
+def judge(query: Query, ranked: Sequence[Ranked], found: Signals) -> Judgement:
+    """What the signals say of the whole answer, and are to be asked of each hit. What was said in a time
+    answers a question for nothing else."""
     model = WITH_WORDS if found.late else WITHOUT_WORDS
-    chance_of = {
-        one.memory_id: 1.0 if one.memory_id in found.exact else model.evidence.of(features_of(one, found))
-        for one in ranked
-    }
     known = any(
         one.memory_id in found.exact or model.answer.of(features_of(one, found)) >= model.known
         for one in ranked[:LOOKED_AT]
-    )
-    return Judgement(chance_of, known)
+    ) or (query.is_about_time and any(one.is_on_date for one in ranked[:LOOKED_AT]))
+    return Judgement(known, model, found)
 
 
 def features_of(one: Ranked, found: Signals) -> Features:
     worded = found.worded.get(one.memory_id)
+    late = found.late.get(one.memory_id)
     return Features(
-        late=found.late.get(one.memory_id, min(found.late.values(), default=0.0)),
+        late=min(found.late.values(), default=0.0) if late is None else late,
         coverage=0.0 if worded is None else worded.coverage,
         unknown=found.unknown,
         strangers=found.strangers,

@@ -45,6 +45,18 @@ _MONTHS = {
     for letters in (3, None)
 }
 _DAYS = {name.lower(): number for number, name in enumerate(calendar.day_name)}
+_SHORT_DAYS = {
+    "mon": 0,
+    "tue": 1,
+    "tues": 1,
+    "wed": 2,
+    "thu": 3,
+    "thur": 3,
+    "thurs": 3,
+    "fri": 4,
+    "sat": 5,
+    "sun": 6,
+}
 _NUMBERS = {
     word: number
     for number, word in enumerate(
@@ -79,7 +91,8 @@ _LAST_MONTH = re.compile(rf"\blast {_MONTH}(?!\w)", re.IGNORECASE)
 
 
 def dates_in(text: str, now: datetime) -> tuple[Dates, ...]:
-    """All dates that a text names; those that are told relatively, from `now`."""
+    """All dates that a text names; those that are told relatively, from `now`, whose time zone says which
+    day it is."""
     today = now.date()
     # "Last May" is one May, not every one.
     return (*_last_months(text, today), *_named(_LAST_MONTH.sub(" ", text)), *_relative(text, today))
@@ -104,17 +117,24 @@ def _last_months(text: str, today: date) -> Iterator[Dates]:
 
 def _relative(text: str, today: date) -> Iterator[Dates]:
     for match in _RELATIVE.finditer(text):
-        if word := match["word"]:
-            day = today - timedelta(days=word.lower() == "yesterday")
-            yield Dates(first=day, last=day)
-        elif unit := match["unit"]:
-            yield _period(unit.lower(), today, is_past=match["which"].lower() != "this")
-        elif weekday := match["weekday"]:
-            back = (today.weekday() - _DAYS[weekday.lower()] - 1) % 7 + 1
-            day = today - timedelta(days=back)
-            yield Dates(first=day, last=day)
-        else:
-            yield _ago(match["number"].lower(), match["units"].lower().rstrip("s"), today)
+        try:
+            yield _relative_dates(match, today)
+        except (OverflowError, ValueError):
+            # Before the first year there is no day.
+            continue
+
+
+def _relative_dates(match: re.Match[str], today: date) -> Dates:
+    if word := match["word"]:
+        day = today - timedelta(days=word.lower() == "yesterday")
+        return Dates(first=day, last=day)
+    if unit := match["unit"]:
+        return _period(unit.lower(), today, is_past=match["which"].lower() != "this")
+    if weekday := match["weekday"]:
+        back = (today.weekday() - _DAYS[weekday.lower()] - 1) % 7 + 1
+        day = today - timedelta(days=back)
+        return Dates(first=day, last=day)
+    return _ago(match["number"].lower(), match["units"].lower().rstrip("s"), today)
 
 
 def _ago(number: str, unit: str, today: date) -> Dates:
@@ -171,6 +191,7 @@ def resolve(
     today = _day_of(observed_at)
     prepared = _LEADING_PREPOSITION.match(words)
     preposition = prepared[1].lower() if prepared else ""
+    tense = "past" if preposition == "since" else tense
     try:
         days = _days(words, today, tense)
         if days is None and prepared:
@@ -211,7 +232,7 @@ def _time_found(
     if _REPEATED.search(text[max(0, match.start() - 24) : match.start()]):
         return None
     try:
-        days = form.read(_Said(match, today, tense))
+        days = form.read(_Said(match, today, "past" if preposition == "since" else tense))
     except (OverflowError, ValueError):
         return None
     if days is None or (form.needs_preposition and not preposition):
@@ -466,8 +487,7 @@ def _read_which(said: _Said) -> _Days | None:
 
 
 def _read_weekday(said: _Said) -> _Days | None:
-    number = _DAYS[said["weekday"]]
-    which = said["which"]
+    number, which = {**_DAYS, **_SHORT_DAYS}[said["weekday"]], said["which"]
     back, ahead = (said.today.weekday() - number - 1) % 7 + 1, (number - said.today.weekday() - 1) % 7 + 1
     if which in ("last", "past", "previous", "this past"):
         return _one_day(said.today - timedelta(days=back))
@@ -632,6 +652,9 @@ _HOLIDAYS: dict[str, Callable[[int], date]] = {
     "father's day": lambda year: _weekday_in(year, 6, 6, 2),
     "halloween": lambda year: date(year, 10, 31),
     "thanksgiving": lambda year: _weekday_in(year, 11, 3, 3),
+    "ash wednesday": lambda year: easter(year) - timedelta(days=46),
+    "palm sunday": lambda year: easter(year) - timedelta(days=7),
+    "cyber monday": lambda year: _weekday_in(year, 11, 3, 3) + timedelta(days=4),
     "black friday": lambda year: _weekday_in(year, 11, 3, 3) + timedelta(days=1),
 }
 """Days that come every year; those whose day differs by country as in the United States."""
@@ -659,7 +682,9 @@ _MEASURED = r"(?P<unit>minute|hour|day|night|week|fortnight|weekend|month|year|d
 
 
 def _form(pattern: str, read: _Reader, *, prepared: bool = False, doubtful: bool = False) -> _Form:
-    return _Form(re.compile(rf"(?<![\w-]){pattern}(?![\w-]|'s\b)", re.IGNORECASE), read, prepared, doubtful)
+    return _Form(
+        re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-]|'s\b)", re.IGNORECASE), read, prepared, doubtful
+    )
 
 
 _FORMS = (
@@ -696,7 +721,7 @@ _FORMS = (
     ),
     _form(r"(?P<which>the) (?P<unit>weekend)(?! (?:before|after))", _read_which, prepared=True),
     _form(
-        rf"(?P<number>{_N}) {_MEASURED}(?P<half> and a half)? (?:or so )?(?:ago|back)(?! (?:to|in|from))",
+        rf"(?P<number>{_N}) {_MEASURED}(?P<half> and a half)? (?:or so )?(?:ago|back(?! (?:to|in|from|at)))",
         _read_ago,
     ),
     _form(rf"in (?:about |around )?(?P<number>{_N}) {_MEASURED}(?:' time)?(?! (?:of|ago))", _read_ahead),
@@ -715,6 +740,7 @@ _FORMS = (
     _form(
         rf"(?:(?P<which>{_WHICH}) )?(?P<holiday>{_ANY_HOLIDAY})(?:,? (?:of )?(?P<year>{_YEAR4}))?",
         _read_holiday,
+        doubtful=True,
     ),
     _form(
         rf"(?:(?P<which>{_WHICH}) |the (?:{_WHICH} )?)?(?P<season>spring|summer|autumn|winter)"
@@ -732,27 +758,31 @@ _FORMS = (
         doubtful=True,
     ),
     _form(rf"(?P<which>{_WHICH}) {_MONTH}", _read_month),
-    _form(rf"(?P<which>{_WHICH}) (?P<weekday>{_ANY_WEEKDAY}){_PART_OF_DAY}", _read_weekday),
+    _form(
+        rf"(?P<which>{_WHICH}) (?P<weekday>{_ANY_WEEKDAY}|{_either(_SHORT_DAYS)}){_PART_OF_DAY}",
+        _read_weekday,
+    ),
     _form(rf"(?P<which>)(?P<weekday>{_ANY_WEEKDAY}){_PART_OF_DAY}", _read_weekday, doubtful=True),
-    _form(_MONTH, _read_month, prepared=True, doubtful=True),
+    _form(rf"{_MONTH}(?! \d| (?:or|and|to|through) )", _read_month, prepared=True, doubtful=True),
     _form(r"(?:the )?(?P<decade>(?:19|20)\d0|[1-9]0)'?s", _read_decade, prepared=True),
     _form(rf"(?:the year )?{_YEAR}", _read_year, prepared=True),
     _form(r"the (?P<day>[0-3]?\d)(?:st|nd|rd|th)(?! (?:of|\w+))", _read_ordinal, prepared=True),
     _form(r"the other (?:day|night)", _read_other_day),
 )
 _ANY_TIME = re.compile(
-    rf"\d|\b(?:ago|last|next|this|past|coming|upcoming|previous|for|in|today|tonight|yesterday|tomorrow|other|weekend"
+    r"\d|\b(?:ago|last|next|this|past|coming|upcoming|previous|for|in|today|tonight|yesterday|tomorrow"
+    r"|other|weekend"
     rf"|spring|summer|autumn|winter|{_either(_MONTHS)}|{_either(_DAYS)}|{_either(_HOLIDAYS)})\b",
     re.IGNORECASE,
 )
-_PREPOSITIONS = "since|until|till|by|before|after|from|starting|beginning|as of|in|on|at|during|around|about|over|throughout"
+_PREPOSITIONS = (
+    "since|until|till|by|before|after|from|starting|beginning|as of|in|on|at|during|around|about|over"
+    "|throughout"
+)
 _PREPOSITION = re.compile(
     rf"(?<![\w-])({_PREPOSITIONS})(?: (?:early|late|mid|on|in|about|around|the))? $", re.IGNORECASE
 )
-_LEADING_PREPOSITION = re.compile(
-    rf"({_PREPOSITIONS})(?: (?:the(?= (?:year|weekend|spring|summer|autumn|winter))|on|in|early|late))? ",
-    re.IGNORECASE,
-)
+_LEADING_PREPOSITION = re.compile(rf"({_PREPOSITIONS})(?: (?:on|in))? ", re.IGNORECASE)
 _REPEATED = re.compile(r"(?<!\w)(?:every|each|most|on alternate)(?: other| single)? $", re.IGNORECASE)
 _STANDS_APART = re.compile(
     r"\s*(?:[^\w\s]|$)"

@@ -72,9 +72,9 @@ def nearest_tokens(query: Vectors, packed: Sequence[bytes]) -> Vectors:
     dimension = query.shape[1]
     bits = np.unpackbits(np.frombuffer(b"".join(packed), np.uint8)).reshape(-1, dimension)
     # A bit stands for ±1; the sum of ±q is twice the sum over the set bits, less the sum over all.
-    alike = 2.0 * (bits.astype(np.float32) @ query.T) - query.sum(axis=1)
+    alike = 2.0 * (query @ bits.astype(np.float32).T) - query.sum(axis=1, keepdims=True)
     starts = np.cumsum([0, *(len(one) * 8 // dimension for one in packed[:-1])])
-    return np.maximum.reduceat(alike, starts, axis=0) / np.sqrt(np.float32(dimension))
+    return np.maximum.reduceat(alike, starts, axis=1).T / np.sqrt(np.float32(dimension))
 
 
 @cache

@@ -176,6 +176,15 @@ def _moment(value: object) -> object:
     return None if value is None else parse_moment(value)
 
 
+def _local_moment(value: object) -> object:
+    if value is None:
+        return None
+    moment = parse_moment(value)
+    told = datetime.fromisoformat(value.strip()) if isinstance(value, str) else value
+    zone = told.tzinfo if isinstance(told, datetime) else None
+    return moment.astimezone(zone or UTC)
+
+
 def _moment_until(value: object) -> object:
     return None if value is None else parse_moment(value, end_of_day=True)
 
@@ -200,6 +209,12 @@ MomentUntil = Annotated[datetime, BeforeValidator(_moment_until), _as_iso]
 """The same, as the inclusive end of a range: a date alone means the end of that day."""
 ObservedAt = Annotated[datetime, AfterValidator(_observed), BeforeValidator(_moment), _as_iso]
 """When something was said: not in the future."""
+LocalMoment = Annotated[
+    datetime,
+    BeforeValidator(_local_moment),
+    PlainSerializer(datetime.isoformat, return_type=str, when_used="json-unless-none"),
+]
+"""A point in time that keeps its offset, which says whose day it is."""
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Content = Annotated[str, AfterValidator(_content)]
 Words = Annotated[str, AfterValidator(_words)]
@@ -264,10 +279,6 @@ class NewEntity(_Value):
     name: Identifier
     type: EntityType = "concept"
     aliases: Annotated[tuple[Identifier, ...], Field(max_length=20)] = ()
-
-
-class GuessedEntity(NewEntity):
-    """One that rules found by its looks: its type is a guess, and tells it apart from nobody."""
 
 
 class NewRelation(_Value):
@@ -358,7 +369,7 @@ class SearchRequest(_Value):
     valid_until: MomentUntil | None = None
     as_of: MomentUntil | None = Field(default=None, description="Known and true then")
     where: Where | None = Field(default=None, description='Metadata: {"stars": {"gte": 4}}; and, or, not')
-    reference_time: Moment | None = Field(default=None, description="Now, for 'last week'")
+    reference_time: LocalMoment | None = Field(default=None, description="Now, for 'last week'")
     changes: bool = Field(default=False, description="What began and ended since `since`")
     explain: bool = False
 
@@ -928,6 +939,19 @@ def name_key(name: str) -> str:
     """The form under which two spellings of a name are one: compatibility form, case folded, single
     spaces."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+FUNCTIONAL = frozenset(
+    name_key(name)
+    for name in (
+        "lives in", "works at", "works for", "works as", "is employed by", "is called", "is named",
+        "is married to", "is partner of", "has email", "has work email", "has phone", "has birthday",
+        "was born on", "was born in", "is aged", "has version", "has diet", "is located in", "has address",
+        "reports to", "studies at",
+    )
+)  # fmt: skip
+"""Relations of which there is one at a time: two of them contradict each other. Slots bear the same names;
+`prefers` is no such relation, for one prefers tea to coffee and trains to planes."""
 
 
 def parse(model: type[_Model], arguments: dict[str, Any]) -> _Model:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
@@ -29,6 +30,9 @@ def reconcile(
     drafts: list[Draft] = []
     notes: list[Note] = []
     repeats: list[Repeat] = []
+    # Statements that fill a slot, and those of which it is noted; what else they fill is a fact beside them.
+    filling = {source for fact in extraction.facts if fact.slot is not None for source in fact.sources}
+    noted: set[str] = set()
     for fact in extraction.facts:
         sources = tuple(one for one in fact.sources if one in said)
         if not sources:
@@ -37,17 +41,23 @@ def reconcile(
         if repeated:
             said_at = max(said[one].observed_at for one in sources)
             repeats.append(Repeat(repeated[0], tuple(sorted(set(sources) - set(repeated))), said_at))
-        elif statements.issuperset(sources):
-            notes.append(_note(fact, sources[0]))
+        elif statements.issuperset(sources) and noted.isdisjoint(sources):
+            note = _note(fact, sources[0], origin)
+            says_less = fact.slot is None and sources[0] in filling
+            notes.append(replace(note, statement=None) if says_less else note)
+            noted.update(sources[:1] if fact.slot is not None else ())
         else:
             drafts.append(_draft(fact, [said[one] for one in sources], origin, now))
-    for turn_id, entity in extraction.mentions:
-        if turn_id in said:
-            notes.append(Note(turn_id, entities=(entity,)))
+    # What rules find in a text was noted when it was written, unless the caller named it better.
+    if origin != "rules":
+        mentioned: dict[str, list[NewEntity]] = {}
+        for turn_id, entity in extraction.mentions:
+            mentioned.setdefault(turn_id, []).append(entity)
+        notes += [Note(one, entities=tuple(named)) for one, named in mentioned.items() if one in said]
     return Understood(tuple(drafts), tuple(notes), tuple(repeats))
 
 
-def _note(fact: FoundFact, memory_id: str) -> Note:
+def _note(fact: FoundFact, memory_id: str, origin: Origin) -> Note:
     return Note(
         memory_id,
         entities=_entities(fact),
@@ -55,6 +65,7 @@ def _note(fact: FoundFact, memory_id: str) -> Note:
         statement=_statement(fact),
         verdicts=_verdicts(fact),
         valid_from=fact.valid_from,
+        is_guessed=origin == "rules",
     )
 
 
@@ -88,6 +99,7 @@ def _draft(fact: FoundFact, sources: list[Memory], origin: Origin, now: datetime
         sources=tuple(one.id for one in sources),
         statement=_statement(fact),
         verdicts=_verdicts(fact),
+        is_guessed=origin == "rules",
     )
 
 

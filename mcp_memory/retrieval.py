@@ -7,11 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, cast, get_args
 
 from mcp_memory.config import Weights
-from mcp_memory.dates import Dates, dates_in
+from mcp_memory.dates import Dates, dates_in, times_in
 from mcp_memory.embedded import EmbeddedQuery, nearest_tokens
 from mcp_memory.models import Signal, SignalScore, name_key
 from mcp_memory.store.candidates import NUMBER, QUESTION, TIME, Candidate, Worded
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+ABOUT_TIME = 5.0
+"""Times the weight of a date, where a query asks for nothing but what was in a time: then what was said in
+it leads, whatever it is about."""
 CANDIDATES = 100
 """Memories that each signal brings: ten times what is usually shown, so that fusion has something to choose
 from."""
@@ -65,6 +68,10 @@ class Query:
     names: tuple[str, ...]
     is_first_person: bool
     dates: tuple[Dates, ...] = ()
+    zone: tzinfo = UTC
+    """Whose days "yesterday" and the like are."""
+    is_about_time: bool = False
+    """Whether it asks for nothing but what was in a time: "What happened yesterday?"."""
     asks_when: bool = False
     asks_past: bool = False
     """Whether it asks what was, so that what holds no longer may answer."""
@@ -98,24 +105,52 @@ class Signals:
     strangers: float = 0.0
     """How many of the names in the query nobody ever said here; 0 to 1."""
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All candidates, whichever signal brought them."""
+        found = (*(one.memory_id for one in (*self.dense, *self.text)), *(pair[0] for pair in self.mentions))
+        return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What each signal says of each candidate: arrays of shape `(len(ids),)`, about 0 to 1."""
+
+    ids: tuple[str, ...]
+    of: Mapping[Signal, Floats]
+
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A memory in its place. `parts` are rank and score in each signal that found it."""
+    """A memory in its place: the candidate at `place` of `among`."""
 
     memory_id: str
     score: float
-    parts: tuple[tuple[Signal, int, float], ...]
+    place: int = field(repr=False)
+    among: Scores = field(repr=False, compare=False)
 
     @property
     def signals(self) -> tuple[SignalScore, ...]:
+        """Rank and score in each signal that found it; equals share the better rank."""
         return tuple(
-            SignalScore(signal=signal, rank=rank, score=round(score, 4)) for signal, rank, score in self.parts
+            SignalScore(
+                signal=signal, rank=1 + int((values > values[self.place]).sum()), score=round(score, 4)
+            )
+            for signal, values in self.among.of.items()
+            if (score := float(values[self.place])) > 0
         )
+
+    @property
+    def is_on_date(self) -> bool:
+        """Whether it was said on a date that the query names."""
+        return bool(self.among.of["date"][self.place] > 0)
 
 
 def read_query(text: str, now: datetime | None = None) -> Query:
-    """What a query asks for. Dates told relatively ("last week") count from `now`."""
+    """What a query asks for. Dates told relatively ("last week") count from `now`, in its time zone; without
+    it from this moment where this process is."""
+    now = now or datetime.now().astimezone()
+    dates = dates_in(text, now)
     words = [_POSSESSIVE.sub("", word) for word in _WORD.findall(name_key(text))]
     runs = {
         " ".join(words[start : start + length])
@@ -129,13 +164,27 @@ def read_query(text: str, now: datetime | None = None) -> Query:
         words=" ".join(content) or text,
         names=tuple(sorted(runs, key=lambda run: (-run.count(" "), run))),
         is_first_person=not _FIRST_PERSON.isdisjoint(words),
-        dates=dates_in(text, now or datetime.now(UTC)),
+        dates=dates,
+        zone=now.tzinfo or UTC,
+        is_about_time=bool(dates) and _says_only_when(text, now),
         asks_when=_WHEN.search(text) is not None,
         asks_past=_PAST.search(text) is not None,
         asks_number=_HOW_MANY.search(text) is not None,
         phrases=tuple(dict.fromkeys(map(name_key, (*phrases, *_IDENTIFIER.findall(text))))),
         capitals=tuple(dict.fromkeys(_POSSESSIVE.sub("", one) for one in _CAPITAL.findall(text))),
     )
+
+
+def _is_in(query: Query, said_at: datetime) -> bool:
+    return any(dates.include(said_at.astimezone(query.zone)) for dates in query.dates)
+
+
+def _says_only_when(text: str, now: datetime) -> bool:
+    """Whether a question holds, beside a time and names, one word of content at most, which is its verb."""
+    for time in reversed(times_in(text, now)):
+        text = f"{text[: time.start]} {text[time.end :]}"
+    words = [word.strip(_PUNCTUATION) for word in text.split()]
+    return sum(word.casefold() not in FUNCTION_WORDS and word[:1].islower() for word in words) <= 1
 
 
 def fuse(query: Query, found: Signals, weights: Weights) -> tuple[Ranked, ...]:
@@ -151,22 +200,12 @@ def fuse(query: Query, found: Signals, weights: Weights) -> tuple[Ranked, ...]:
     if not ids:
         return ()
     applied = {signal: weight_of(signal, weights, found) for signal in SIGNALS}
+    if query.is_about_time:
+        applied["date"] *= ABOUT_TIME
     most = sum(weight for weight in applied.values() if weight > 0) or 1.0
     weighed = [applied[signal] * scores.of[signal] for signal in SIGNALS]
-    total = np.sum(weighed, axis=0) / most
-    ranks = {signal: _ranks(values) for signal, values in scores.of.items()}
-    ranked = [
-        Ranked(
-            memory_id,
-            float(total[place]),
-            tuple(
-                (signal, ranks[signal][place], float(values[place]))
-                for signal, values in scores.of.items()
-                if values[place] > 0
-            ),
-        )
-        for place, memory_id in enumerate(ids)
-    ]
+    total = (np.sum(weighed, axis=0) / most).tolist()
+    ranked = [Ranked(memory_id, total[place], place, scores) for place, memory_id in enumerate(ids)]
     ranked.sort(key=lambda one: (-one.score, one.memory_id))
     return tuple(ranked)
 
@@ -177,14 +216,6 @@ def weight_of(signal: Signal, weights: Weights, found: Signals) -> float:
     if signal == "dense" and not found.late:
         return weights.dense_alone
     return cast(float, getattr(weights, signal))
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What each signal says of each candidate: arrays of shape `(len(ids),)`, about 0 to 1."""
-
-    ids: tuple[str, ...]
-    of: Mapping[Signal, Floats]
 
 
 def signal_scores(query: Query, found: Signals) -> Scores:
@@ -245,11 +276,7 @@ def signal_scores(query: Query, found: Signals) -> Scores:
             "session_late": _best(late, sessions),
             "entity": _share(column(mentioned)),
             "speaker": flags(lambda one: one in candidates and _is_asked_about(candidates[one], query)),
-            "date": flags(
-                lambda one: (
-                    one in found.said_at and any(dates.include(found.said_at[one]) for dates in query.dates)
-                )
-            ),
+            "date": flags(lambda one: one in found.said_at and _is_in(query, found.said_at[one])),
             "time": flags(lambda one: query.asks_when and bool(marks.get(one, 0) & TIME)),
             "number": flags(lambda one: query.asks_number and bool(marks.get(one, 0) & NUMBER)),
             "question": flags(lambda one: bool(marks.get(one, 0) & QUESTION)),
@@ -271,11 +298,11 @@ def late_scores(query: EmbeddedQuery, tokens: Mapping[str, bytes]) -> dict[str, 
     weights = [_token_weight(word) for word in query.words]
     if not any(weights):
         weights = [1.0] * len(weights)
-    total = sum(weights)
-    nearest = nearest_tokens(query.tokens, list(tokens.values()))
-    return {
-        memory_id: float(score) for memory_id, score in zip(tokens, nearest @ weights / total, strict=True)
-    }
+    # What weighs nothing need not be compared: marks, and where a text begins and ends.
+    counted = [place for place, weight in enumerate(weights) if weight]
+    nearest = nearest_tokens(query.tokens[counted], list(tokens.values()))
+    scores = nearest @ [weights[place] for place in counted] / sum(weights)
+    return dict(zip(tokens, scores.tolist(), strict=True))
 
 
 def _token_weight(word: str) -> float:
@@ -338,11 +365,3 @@ def _spread(scores: Floats) -> Floats:
         return scores
     low, high = float(scores.min()), float(scores.max())
     return (scores - low) / max(high - low, LEAST_SPREAD)
-
-
-def _ranks(scores: Floats) -> list[int]:
-    """From 1; equals share the better rank."""
-    import numpy as np
-
-    ordered = -np.sort(-scores)
-    return [int(rank) + 1 for rank in np.searchsorted(-ordered, -scores, side="left")]

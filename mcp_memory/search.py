@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-
-import anyio.to_thread
 
 from mcp_memory import text
 from mcp_memory.answer import make_cursor, most_hits, pack, read_cursor, with_neighbours
 from mcp_memory.background import side_by_side
-from mcp_memory.choosing import Chosen, choose
+from mcp_memory.choosing import Chosen, by_relevance, choose, current_first, newest_first
 from mcp_memory.conditions import read_condition
 from mcp_memory.confidence import Judgement, judge
-from mcp_memory.config import SearchConfig
+from mcp_memory.config import SearchConfig, Weights
 from mcp_memory.embedded import EmbeddedQuery
 from mcp_memory.embedding import Embedder
 from mcp_memory.errors import EmbedderChanged, EmbeddingError, IndexFailed, RerankerFailed
@@ -34,7 +32,7 @@ from mcp_memory.reranking import create_reranker
 from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_scores, read_query
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
-from mcp_memory.store.ledger import entities, facts, filters, index_work, memories
+from mcp_memory.store.ledger import Connection, entities, facts, filters, index_work, memories
 
 if TYPE_CHECKING:
     from mcp_memory.store.lexicon import Reading
@@ -42,6 +40,8 @@ if TYPE_CHECKING:
 MENTIONS = 200
 """Memories up to which an entity named in a query tells which of them is meant; who is mentioned more often
 does not."""
+ASKED = CANDIDATES * 3 // 2
+"""Of the nearest, so that enough are left without those that only say again what others say."""
 FOLLOWED = 2
 """Successors shown of one hit, which may have said several things."""
 COMPARED = 30
@@ -53,8 +53,52 @@ STANDING = 50
 """Standing memories among which the best are chosen, the most important first."""
 SURE = 5
 """Hits that fit every answer: a standing memory among them need not be shown as one."""
+WRONG = -0.75
+"""Rating from which downward a standing memory is not put before everybody any more."""
 STANDING_WEIGHTS = (0.5, 0.3, 0.2)
 """Of importance, of relevance to the query, and of having been rated useful."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request with what was left open in it filled in. `offset` hits were shown before; `allowed` has the
+    numbers (seq) of all that a narrow filter lets through, by id."""
+
+    request: SearchRequest
+    query: Query
+    where: Filter
+    allowed: Mapping[str, int] | None
+    offset: int
+    limit: int
+    max_tokens: int
+
+    @property
+    def scope(self) -> Scope:
+        return self.where.scope
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """What the indexes brought, to be read more closely. `tokens` are packed, by memory id."""
+
+    dense: tuple[Candidate, ...] = ()
+    worded: tuple[Candidate, ...] = ()
+    mentions: tuple[tuple[str, str], ...] = ()
+    embedded: EmbeddedQuery | None = None
+    tokens: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
+    reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranking:
+    """All candidates in order, and the best of them as the ledger has them; `total` is how many there may be
+    in all. `judged` has, by memory id, who says how sure it is."""
+
+    ranked: tuple[Ranked, ...]
+    judged: Mapping[str, Judgement]
+    known: bool
+    chosen: Sequence[Chosen]
+    total: int
 
 
 class Searcher:
@@ -68,117 +112,59 @@ class Searcher:
         self._config = config
 
     async def search(
-        self, request: SearchRequest, where: Filter, entity_ids: tuple[str, ...] | None
+        self,
+        request: SearchRequest,
+        where: Filter,
+        entity_ids: tuple[str, ...] | None,
+        *,
+        others: Sequence[str] = (),
+        degraded: Sequence[str] = (),
     ) -> SearchResult:
-        """The answer to a query. `entity_ids` confines it to these memories. Raises InvalidInput for a cursor
-        of another question."""
-        scope = where.scope
-        offset = read_cursor(scope, request)
+        """The answer to a query. `entity_ids` confines it to these memories; `others` are other ways to put
+        the question; `degraded` is what could not be done for it before. Raises InvalidInput for a cursor of
+        another question."""
+        offset = read_cursor(where.scope, request)
         query = read_query(request.query, request.reference_time)
         where, allowed = await self._narrowed(where, entity_ids)
-        found, degraded = await self.signals(query, where, allowed)
-        ranked = fuse(query, found, self._config.weights)
-        judgement = judge(ranked, found)
-        limit = request.limit or self._config.limit
-        max_tokens = request.max_tokens or self._config.max_tokens
-        enough = max(offset + most_hits(limit, max_tokens), COMPARED)
-        if self._reranker is not None:
-            enough = max(enough, self._config.reranker.depth)
-        chosen, total = await choose(self._ledger, query, where, ranked, allowed, enough)
-        if self._reranker is not None:
-            chosen = await self._reranked(request.query, chosen, degraded)
-        followed = await self._followed(where, chosen)
-        chosen = _current_first(chosen, followed)
-        shown, conflicts = await self._joined(chosen)
-        page = shown[offset : offset + limit]
-        hits = await self._hits(scope, query, request, page, conflicts, followed, judgement)
-        standing = () if where.is_narrow else await self._standing(scope, ranked, shown)
-        changes = await self._changes(scope, request, ranked) if request.changes else ()
-        result = pack(
-            hits,
-            standing,
-            changes,
-            known=judgement.known or bool(changes),
-            total=total - (len(chosen) - len(shown)),
-            offset=offset,
-            max_tokens=max_tokens,
-            cursor=lambda shown: make_cursor(scope, request, offset + shown),
-            degraded=degraded,
+        gathered, problems = await self._gather(query, where, allowed)
+        put_otherwise: list[tuple[Query, _Gathered]] = []
+        for one in others:
+            other = read_query(one, request.reference_time)
+            found, more = await self._gather(other, where, allowed)
+            put_otherwise.append((other, found))
+            problems += more
+        problems = list(dict.fromkeys((*degraded, *problems)))
+        asked = _Asked(
+            request,
+            query,
+            where,
+            allowed,
+            offset,
+            request.limit or self._config.limit,
+            request.max_tokens or self._config.max_tokens,
         )
-        if result.known:
-            result = with_neighbours(result, await self._beside(scope, found, result), max_tokens)
-        return result
+        enough = max(offset + most_hits(asked.limit, asked.max_tokens), COMPARED)
+        weights, readings = self._config.weights, ((query, gathered), *put_otherwise)
+        if self._reranker is None:
 
-    async def signals(
-        self, query: Query, where: Filter, allowed: Mapping[str, int] | None = None
-    ) -> tuple[Signals, list[str]]:
-        """All signals side by side; one that fails is missing from the answer, which then says so. `allowed`
-        has the numbers (seq) of all that a narrow filter lets through, by id."""
-        degraded: list[str] = []
-        embedded: EmbeddedQuery | None = None
-        dense: tuple[Candidate, ...] = ()
-        worded: tuple[Candidate, ...] = ()
-        mentions: tuple[tuple[str, str], ...] = ()
-        reading: Reading | None = None
+            def at_once(connection: Connection) -> SearchResult:
+                ranking = _rank(connection, asked, readings, weights, enough)
+                return _answer(connection, asked, ranking, problems)
 
-        async def by_meaning() -> None:
-            nonlocal dense, embedded
-            try:
-                self._store.require_vectors()
-                embedded = await self._embedder.embed_query(query.text)
-                dense = await self._store.dense(embedded.vector, where, CANDIDATES)
-            except (EmbeddingError, IndexFailed, EmbedderChanged) as error:
-                degraded.append(f"without similarity in meaning: {error}")
+            return await self._ledger.read(at_once)
+        enough = max(enough, self._config.reranker.depth)
+        ranking = await self._ledger.read(_rank, asked, readings, weights, enough)
+        chosen = await self._reranked(request.query, ranking.chosen, problems)
+        return await self._ledger.read(_answer, asked, replace(ranking, chosen=chosen), problems)
 
-        async def by_words() -> None:
-            nonlocal worded, reading
-            reading = await self._store.read_words(where.scope, query.words)
-            if reading is not None:
-                worded = reading.best(CANDIDATES, None if allowed is None else allowed.values())
-            else:
-                try:
-                    worded = await self._store.full_text(query.words, where, CANDIDATES)
-                except (IndexFailed, EmbedderChanged) as error:
-                    degraded.append(f"without shared words: {error}")
-            if waiting := await self._ledger.read(index_work.pending_count):
-                degraded.append(f"{waiting} memories are found by their words only until they are indexed")
+    async def signals(self, query: Query, where: Filter) -> tuple[Signals, list[str]]:
+        """What every signal says; one that fails is missing, and the list says so."""
+        gathered, degraded = await self._gather(query, where, None)
+        return await self._ledger.read(_read_closely, query, where.scope, gathered), degraded
 
-        async def by_entities() -> None:
-            nonlocal mentions
-            known = await self._ledger.read(entities.resolve, where.scope, query.names)
-            if entity_ids := sorted({one for ids in known.values() for one in ids}):
-                mentions, problem = await self._store.rare_mentions(entity_ids, MENTIONS)
-                if problem is not None:
-                    degraded.append(f"entities were looked up in the ledger: {problem}")
-
-        async with side_by_side() as tasks:
-            tasks.start_soon(by_meaning)
-            tasks.start_soon(by_words)
-            tasks.start_soon(by_entities)
-        if allowed is not None:
-            dense = tuple(one for one in dense if one.memory_id in allowed)
-            mentions = tuple(pair for pair in mentions if pair[0] in allowed)
-        named: list[str] = [pair[0] for pair in mentions]
-        ids = list(dict.fromkeys([*(one.memory_id for one in (*dense, *worded)), *named]))
-        late = await self._late(embedded, (*dense, *worded), degraded)
-        said_at, exact = await self._read_closely(query, where.scope, ids, worded)
-        found = Signals(
-            dense=dense,
-            text=worded,
-            late=late,
-            mentions=mentions,
-            said_at=said_at,
-            exact=exact,
-            rated=await self._ledger.read(memories.ratings, ids),
-        )
-        if reading is not None:
-            found = replace(
-                found,
-                worded=reading.describe(ids),
-                unknown=reading.unknown,
-                strangers=reading.strangers(query.capitals),
-            )
-        return found, degraded
+    async def aclose(self) -> None:
+        if self._reranker is not None:
+            await self._reranker.aclose()
 
     async def _narrowed(
         self, where: Filter, entity_ids: tuple[str, ...] | None
@@ -194,35 +180,66 @@ class Searcher:
             where = replace(where, ids=tuple(latest))
         return where, allowed
 
-    async def _late(
-        self, embedded: EmbeddedQuery | None, candidates: Sequence[Candidate], degraded: list[str]
-    ) -> dict[str, float]:
-        if embedded is None or embedded.tokens is None:
-            return {}
-        ids = list(dict.fromkeys(one.memory_id for one in candidates))
-        try:
-            tokens = await self._store.tokens(ids)
-        except (IndexFailed, EmbedderChanged) as error:
-            degraded.append(f"without similarity in meaning: {error}")
-            return {}
-        return await anyio.to_thread.run_sync(late_scores, embedded, tokens)
+    async def _gather(
+        self, query: Query, where: Filter, allowed: Mapping[str, int] | None
+    ) -> tuple[_Gathered, list[str]]:
+        """Candidates of all signals, asked side by side; one that fails is missing from the answer, which
+        then says so."""
+        degraded: list[str] = []
+        embedded: EmbeddedQuery | None = None
+        dense: tuple[Candidate, ...] = ()
+        worded: tuple[Candidate, ...] = ()
+        mentions: tuple[tuple[str, str], ...] = ()
+        reading: Reading | None = None
 
-    async def _read_closely(
-        self, query: Query, scope: Scope, ids: Sequence[str], worded: Sequence[Candidate]
-    ) -> tuple[dict[str, datetime], frozenset[str]]:
-        """When candidates were said, and which hold a phrase of the query: looked up only if it has any."""
-        if not query.dates and not query.phrases:
-            return {}, frozenset()
-        rows = await self._ledger.read(memories.by_id, scope, ids)
-        by_words = (rows[one.memory_id] for one in worded if one.memory_id in rows)
-        exact = (one.id for one in by_words if any(phrase in name_key(one.said) for phrase in query.phrases))
-        return {one.id: one.observed_at for one in rows.values()}, frozenset(exact)
+        async def by_meaning() -> None:
+            nonlocal dense, embedded
+            try:
+                self._store.require_vectors()
+                embedded = await self._embedder.embed_query(query.text)
+                dense = await self._store.dense(embedded.vector, where, ASKED)
+            except (EmbeddingError, IndexFailed, EmbedderChanged) as error:
+                degraded.append(f"without similarity in meaning: {error}")
 
-    async def aclose(self) -> None:
-        if self._reranker is not None:
-            await self._reranker.aclose()
+        async def by_words() -> None:
+            nonlocal worded, reading
+            reading = await self._store.read_words(where.scope, query.words)
+            if reading is not None:
+                worded = reading.best(CANDIDATES, None if allowed is None else allowed.values())
+                return
+            try:
+                worded = await self._store.full_text(query.words, where, ASKED)
+            except (IndexFailed, EmbedderChanged) as error:
+                degraded.append(f"without shared words: {error}")
 
-    async def _reranked(self, query: str, chosen: list[Chosen], degraded: list[str]) -> list[Chosen]:
+        async def by_entities() -> None:
+            nonlocal mentions
+            known, waiting = await self._ledger.read(_look_around, where.scope, query)
+            if waiting:
+                degraded.append(f"{waiting} memories are found by their words only until they are indexed")
+            if known:
+                mentions, problem = await self._store.rare_mentions(known, MENTIONS)
+                if problem is not None:
+                    degraded.append(f"entities were looked up in the ledger: {problem}")
+
+        async with side_by_side() as tasks:
+            tasks.start_soon(by_meaning)
+            tasks.start_soon(by_words)
+            tasks.start_soon(by_entities)
+        if allowed is not None:
+            dense = tuple(one for one in dense if one.memory_id in allowed)
+            mentions = tuple(pair for pair in mentions if pair[0] in allowed)
+        tokens: Mapping[str, bytes] = {}
+        if embedded is not None and embedded.tokens is not None:
+            try:
+                tokens = await self._store.tokens(
+                    list(dict.fromkeys(one.memory_id for one in (*dense, *worded)))
+                )
+            except (IndexFailed, EmbedderChanged) as error:
+                degraded.append(f"without similarity in meaning: {error}")
+        return _Gathered(dense, worded, mentions, embedded, tokens, reading), degraded
+
+    async def _reranked(self, query: str, chosen: Sequence[Chosen], degraded: list[str]) -> Sequence[Chosen]:
         """The first of them in the order a cross-encoder gives them."""
         depth = self._config.reranker.depth
         if self._reranker is None or not chosen:
@@ -235,155 +252,199 @@ class Searcher:
         order = sorted(range(len(scores)), key=lambda place: -scores[place])
         return [*(chosen[place] for place in order), *chosen[depth:]]
 
-    async def _followed(self, where: Filter, chosen: Sequence[Chosen]) -> dict[str, tuple[Succession, ...]]:
-        """By id of what is chosen, what took its place; that of a fact which was found too comes first."""
-        ids = [one.memory.id for one in chosen]
-        followed = await self._ledger.read(facts.followed, where.scope, ids, where.valid_until)
-        ended = {one.memory.id: one.ended for one in chosen}
 
-        def is_beside_the_point(memory_id: str, one: Succession) -> int:
-            found = (memory_id, *ended[memory_id])
-            return found.index(one.old.id) if one.old.id in found else len(found)
-
-        return {
-            memory_id: tuple(sorted(ends, key=lambda one: is_beside_the_point(memory_id, one)))
-            for memory_id, ends in followed.items()
-        }
-
-    async def _joined(self, chosen: Sequence[Chosen]) -> tuple[list[Chosen], dict[str, list[Memory]]]:
-        """What is left when of two that contradict each other the later one shows the earlier; and those, by
-        the id of the later."""
-        ids = [one.memory.id for one in chosen]
-        pairs = await self._ledger.read(entities.conflicts, ids)
-        by_id = {one.memory.id: one.memory for one in chosen}
-        earlier: dict[str, list[Memory]] = {}
-        for one, other in pairs:
-            old, new = sorted((by_id[one], by_id[other]), key=lambda memory: (memory.observed_at, memory.id))
-            earlier.setdefault(new.id, []).append(old)
-        return _newest_first(chosen, earlier), earlier
-
-    async def _hits(
-        self,
-        scope: Scope,
-        query: Query,
-        request: SearchRequest,
-        page: Sequence[Chosen],
-        conflicts: Mapping[str, Sequence[Memory]],
-        followed: Mapping[str, tuple[Succession, ...]],
-        judgement: Judgement,
-    ) -> list[Hit]:
-        """What was chosen as hits, with what took the place of it."""
-        ids = [one.memory.id for one in page]
-        said_again = await self._ledger.read(memories.repetitions, ids)
-        hits: list[Hit] = []
-        for one in page:
-            memory = one.memory
-            times, last = said_again.get(memory.id, (0, memory.observed_at))
-            times, last = times + one.times, max(last, one.last or last)
-            whole = text.one_line(memory.text, None)
-            hits.append(
-                Hit(
-                    memory=memory,
-                    score=round(one.ranked.score, 4),
-                    confidence=judgement.band(one.ranked.memory_id),
-                    shown=whole
-                    if request.detail == "full"
-                    else text.excerpt(memory.text, query.words.split()),
-                    signals=one.ranked.signals if request.explain else (),
-                    repeated=Repetition(times=times, last=last) if times > 1 else None,
-                    conflicts=tuple(conflicts.get(memory.id, ())),
-                    followed=followed.get(memory.id, ())[:FOLLOWED],
-                    facts=one.facts,
-                )
-            )
-        return hits
-
-    async def _changes(
-        self, scope: Scope, request: SearchRequest, ranked: Sequence[Ranked]
-    ) -> tuple[Change, ...]:
-        """What began and what ended, first what the query is about, the latest first."""
-        assert request.since is not None
-        until = request.until or request.reference_time or datetime.now(UTC)
-        found = await self._ledger.read(facts.changes, scope, request.since, until, CHANGES)
-        sources = await self._ledger.read(facts.origins, [memory.id for memory, _, _ in found])
-        near = {one.memory_id for one in ranked[:NEAR]}
-
-        def is_beside_the_point(change: Change) -> bool:
-            return near.isdisjoint((change.memory.id, *sources.get(change.memory.id, ())))
-
-        changes = (Change(memory=memory, event=event, at=at) for memory, event, at in found)
-        return tuple(sorted(changes, key=is_beside_the_point))
-
-    async def _standing(
-        self, scope: Scope, ranked: Sequence[Ranked], shown: Sequence[Chosen]
-    ) -> tuple[Memory, ...]:
-        """Preferences and procedures that are not among the first hits anyway, best first."""
-        held = await self._ledger.read(memories.standing, scope, STANDING)
-        if not held:
-            return ()
-        hits = {one.memory.id for one in shown[:SURE]}
-        relevance = {one.memory_id: one.score for one in ranked}
-        rated = await self._ledger.read(memories.ratings, [one.id for one in held])
-        by_importance, by_relevance, by_rating = STANDING_WEIGHTS
-
-        def worth(memory: Memory) -> float:
-            return (
-                by_importance * memory.importance
-                + by_relevance * relevance.get(memory.id, 0.0)
-                + by_rating * rated.get(memory.id, 0.0)
-            )
-
-        return tuple(sorted((one for one in held if one.id not in hits), key=worth, reverse=True))
-
-    async def _beside(
-        self, scope: Scope, found: Signals, result: SearchResult
-    ) -> dict[str, tuple[Memory, ...]]:
-        """The turns just before and after each hit."""
-        near = {
-            hit.memory.id: [
-                one
-                for one in (found.worded[hit.memory.id].previous, found.worded[hit.memory.id].following)
-                if one is not None
-            ]
-            for hit in result.hits
-            if hit.memory.id in found.worded
-        }
-        wanted = list(dict.fromkeys(one for ids in near.values() for one in ids))
-        rows = await self._ledger.read(memories.by_id, scope, wanted)
-        return {
-            memory_id: tuple(rows[one] for one in ids if one in rows)
-            for memory_id, ids in near.items()
-            if ids
-        }
+def _look_around(connection: Connection, scope: Scope, query: Query) -> tuple[list[str], int]:
+    """Ids of the entities that a query names, and how many memories wait to be indexed."""
+    known = entities.resolve(connection, scope, query.names)
+    return sorted({one for ids in known.values() for one in ids}), index_work.pending_count(connection)
 
 
-def _current_first(chosen: Sequence[Chosen], followed: Mapping[str, Sequence[Succession]]) -> list[Chosen]:
-    """What holds now before what it took the place of, where the query has found the ended fact itself."""
-    shown_as = {memory.id: one for one in chosen for memory in (one.memory, *one.facts)}
-    ordered: dict[str, Chosen] = {}
-    for one in chosen:
-        ends = followed.get(one.memory.id, ())
-        if ends and ends[0].old.id in (one.memory.id, *one.ended):
-            current = shown_as.get(ends[0].new.id)
-            if current is not None:
-                better = max(one.ranked, current.ranked, key=lambda ranked: ranked.score)
-                ordered.setdefault(current.memory.id, replace(current, ranked=better))
-        ordered.setdefault(one.memory.id, one)
-    return list(ordered.values())
+def _rank(
+    connection: Connection,
+    asked: _Asked,
+    readings: Sequence[tuple[Query, _Gathered]],
+    weights: Weights,
+    enough: int,
+) -> _Ranking:
+    """The candidates in order, the best `enough` of them read. Of several ways to put the question, each
+    memory has the place of the one that finds it best."""
+    best: dict[str, tuple[Ranked, Judgement]] = {}
+    known = False
+    for query, gathered in readings:
+        if not asked.where.kinds:
+            gathered = _without_repetitions(connection, gathered)  # noqa: PLW2901 - the same, but less of it
+        found = _read_closely(connection, query, asked.scope, gathered)
+        ranked = fuse(query, found, weights)
+        judgement = judge(query, ranked, found)
+        known |= judgement.known
+        for one in ranked:
+            if one.memory_id not in best or one.score > best[one.memory_id][0].score:
+                best[one.memory_id] = (one, judgement)
+    # Stable: with one way to put it, the order is its own.
+    in_order = sorted(best.values(), key=lambda one: -one[0].score)
+    ranked = tuple(one for one, _ in in_order)
+    chosen, total = choose(connection, asked.query, asked.where, asked.allowed, ranked, enough)
+    judged = {one.memory_id: judgement for one, judgement in in_order}
+    return _Ranking(ranked, judged, known, chosen, total)
 
 
-def _newest_first(page: Sequence[Chosen], earlier: Mapping[str, Sequence[Memory]]) -> list[Chosen]:
-    """The page without what is shown below its contradiction, which takes the better place of the two."""
-    below = {old.id: new for new, olds in earlier.items() for old in olds}
-    by_id = {one.memory.id: one for one in page}
-    places: dict[str, Chosen] = {}
+def _without_repetitions(connection: Connection, gathered: _Gathered) -> _Gathered:
+    """Without facts that rules have drawn: they say again what the words say that they were drawn from, and
+    are shown with those."""
+    ids = [
+        *(one.memory_id for one in (*gathered.dense, *gathered.worded)),
+        *(one for one, _ in gathered.mentions),
+    ]
+    drawn = facts.by_rules(connection, list(dict.fromkeys(ids)))
+    dense = [one for one in gathered.dense if one.memory_id not in drawn][:CANDIDATES]
+    worded = [one for one in gathered.worded if one.memory_id not in drawn][:CANDIDATES]
+    kept = {one.memory_id for one in (*dense, *worded)}
+    return replace(
+        gathered,
+        dense=tuple(dense),
+        worded=tuple(worded),
+        mentions=tuple(pair for pair in gathered.mentions if pair[0] not in drawn),
+        tokens={one: packed for one, packed in gathered.tokens.items() if one in kept},
+    )
+
+
+def _read_closely(connection: Connection, query: Query, scope: Scope, gathered: _Gathered) -> Signals:
+    """What every signal says of the candidates. When they were said, and which hold a phrase of the query, is
+    looked up only if it has any."""
+    dense, worded, reading = gathered.dense, gathered.worded, gathered.reading
+    found = Signals(dense=dense, text=worded, mentions=gathered.mentions)
+    ids = found.ids
+    if gathered.embedded is not None:
+        found = replace(found, late=late_scores(gathered.embedded, gathered.tokens))
+    if reading is not None:
+        found = replace(
+            found,
+            worded=reading.describe(ids),
+            unknown=reading.unknown,
+            strangers=reading.strangers(query.capitals),
+        )
+    if query.dates or query.phrases:
+        rows = memories.by_id(connection, scope, ids)
+        by_words = (rows[one.memory_id] for one in worded if one.memory_id in rows)
+        exact = (one.id for one in by_words if any(phrase in name_key(one.said) for phrase in query.phrases))
+        found = replace(
+            found, said_at={one.id: one.observed_at for one in rows.values()}, exact=frozenset(exact)
+        )
+    return replace(found, rated=memories.ratings(connection, ids))
+
+
+def _answer(
+    connection: Connection, asked: _Asked, ranking: _Ranking, degraded: Sequence[str]
+) -> SearchResult:
+    """A page of what was chosen, packed into its size."""
+    scope, offset = asked.scope, asked.offset
+    ids = [one.memory.id for one in ranking.chosen]
+    followed = facts.followed(connection, scope, ids, asked.where.valid_until)
+    chosen = current_first(asked.query, ranking.chosen, followed)
+    chosen, conflicts = newest_first(connection, chosen)
+    page = chosen[offset : offset + asked.limit]
+    standing = () if asked.allowed is not None else _standing(connection, scope, ranking, chosen)
+    changes = _changes(connection, asked, ranking) if asked.request.changes else ()
+    result = pack(
+        _hits(connection, asked, page, ranking.judged, conflicts, followed),
+        standing,
+        changes,
+        known=ranking.known or bool(changes),
+        total=ranking.total - (len(ranking.chosen) - len(chosen)),
+        offset=offset,
+        max_tokens=asked.max_tokens,
+        cursor=lambda shown: make_cursor(scope, asked.request, offset + shown),
+        degraded=degraded,
+    )
+    if result.known:
+        beside = _beside(connection, scope, ranking.judged, result)
+        result = with_neighbours(result, beside, asked.max_tokens)
+    return result
+
+
+def _hits(
+    connection: Connection,
+    asked: _Asked,
+    page: Sequence[Chosen],
+    judged: Mapping[str, Judgement],
+    conflicts: Mapping[str, Sequence[Memory]],
+    followed: Mapping[str, Sequence[Succession]],
+) -> Iterator[Hit]:
+    """What was chosen as hits, with what took the place of it."""
+    said_again = memories.repetitions(connection, [one.memory.id for one in page])
+    words = asked.query.words.split()
     for one in page:
-        newest = one.memory.id
-        # Times order every chain of contradictions, so each ends.
-        while newest in below:
-            newest = below[newest]
-        places.setdefault(newest, replace(by_id[newest], ranked=one.ranked))
-    return list(places.values())
+        memory = one.memory
+        times, last = said_again.get(memory.id, (0, memory.observed_at))
+        times, last = times + one.times, max(last, one.last or last)
+        is_whole = asked.request.detail == "full"
+        yield Hit(
+            memory=memory,
+            score=round(one.ranked.score, 4),
+            confidence=judged[one.ranked.memory_id].band(one.ranked),
+            shown=text.one_line(memory.text, None) if is_whole else text.excerpt(memory.text, words),
+            signals=one.ranked.signals if asked.request.explain else (),
+            repeated=Repetition(times=times, last=last) if times > 1 else None,
+            conflicts=tuple(conflicts.get(memory.id, ())),
+            followed=by_relevance(asked.query, followed.get(memory.id, ()))[:FOLLOWED],
+            facts=one.facts,
+        )
+
+
+def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[Change, ...]:
+    """What began and what ended, first what the query is about, the latest first."""
+    request = asked.request
+    assert request.since is not None
+    until = request.until or request.reference_time or datetime.now(UTC)
+    found = facts.changes(connection, asked.scope, request.since, until, CHANGES)
+    sources = facts.origins(connection, [memory.id for memory, _, _ in found])
+    near = {one.memory_id for one in ranking.ranked[:NEAR]}
+
+    def is_beside_the_point(change: Change) -> bool:
+        return near.isdisjoint((change.memory.id, *sources.get(change.memory.id, ())))
+
+    changes = (Change(memory=memory, event=event, at=at) for memory, event, at in found)
+    return tuple(sorted(changes, key=is_beside_the_point))
+
+
+def _standing(
+    connection: Connection, scope: Scope, ranking: _Ranking, shown: Sequence[Chosen]
+) -> tuple[Memory, ...]:
+    """Preferences and procedures that are not among the first hits anyway, best first."""
+    held = memories.standing(connection, scope, STANDING)
+    if not held:
+        return ()
+    hits = {one.memory.id for one in shown[:SURE]}
+    relevance = {one.memory_id: one.score for one in ranking.ranked}
+    rated = memories.ratings(connection, [one.id for one in held])
+    by_importance, by_relevance, by_rating = STANDING_WEIGHTS
+
+    def worth(memory: Memory) -> float:
+        return (
+            by_importance * memory.importance
+            + by_relevance * relevance.get(memory.id, 0.0)
+            + by_rating * rated.get(memory.id, 0.0)
+        )
+
+    holds = (one for one in held if one.id not in hits and rated.get(one.id, 0.0) > WRONG)
+    return tuple(sorted(holds, key=worth, reverse=True))
+
+
+def _beside(
+    connection: Connection, scope: Scope, judged: Mapping[str, Judgement], result: SearchResult
+) -> dict[str, tuple[Memory, ...]]:
+    """The turns just before and after each hit."""
+    near = {
+        hit.memory.id: [one for one in (worded.previous, worded.following) if one is not None]
+        for hit in result.hits
+        if (judgement := judged.get(hit.memory.id)) is not None
+        and (worded := judgement.found.worded.get(hit.memory.id)) is not None
+    }
+    wanted = list(dict.fromkeys(one for ids in near.values() for one in ids))
+    rows = memories.by_id(connection, scope, wanted)
+    return {
+        memory_id: tuple(rows[one] for one in ids if one in rows) for memory_id, ids in near.items() if ids
+    }
 
 
 def filter_of(scope: Scope, request: SearchRequest) -> Filter:

@@ -20,6 +20,7 @@ from mcp_memory.errors import (
     EmbedderChanged,
     EmbeddingError,
     EntityNotFound,
+    ExtractionFailed,
     IndexFailed,
     InvalidInput,
     MemoryNotFound,
@@ -51,7 +52,6 @@ from mcp_memory.models import (
     ForgetPlan,
     ForgetRequest,
     ForgetResult,
-    GuessedEntity,
     Health,
     Hidden,
     HistoryEvent,
@@ -271,7 +271,20 @@ class Service:
         nobody mentions, InvalidInput for a cursor of another question."""
         await self._store.opened(patience)
         mentioning = await self._mentioning(scope, request.entity)
-        return await self.searcher.search(request, filter_of(scope, request), mentioning)
+        others, problems = await self._put_otherwise(request)
+        return await self.searcher.search(
+            request, filter_of(scope, request), mentioning, others=others, degraded=problems
+        )
+
+    async def _put_otherwise(self, request: SearchRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Other ways to put a question, asked of the model where that is wanted; and why there are none."""
+        if not self._config.search.rewrite or self._understanding is None:
+            return (), ()
+        try:
+            now = request.reference_time or datetime.now(UTC)
+            return await self._understanding.put_otherwise(request.query, now), ()
+        except ExtractionFailed as error:
+            return (), (f"the question was not put in other words: {error}",)
 
     async def entities(
         self, scope: Scope, request: EntitiesRequest, *, patience: float = PATIENCE
@@ -665,6 +678,9 @@ def _drafts(
     scope: Scope, request: AddRequest, source: str | None, now: datetime, session_ttl_days: float
 ) -> list[Draft]:
     scope.owner(request.level)  # a level without its id is refused before anything is made
+    single = _single_valued(request)
+    valid_from = request.valid_from or (None if single is None else single.valid_from)
+    valid_until = request.valid_until or (None if single is None else single.valid_until)
 
     def memory(text: str, default_kind: Kind, said_at: datetime | None, **said_by: str | None) -> Memory:
         suspicious = reads_like_instruction(text)
@@ -681,8 +697,8 @@ def _drafts(
                 "source": source,
                 "observed_at": said_at or now,
                 "recorded_at": now,
-                "valid_from": request.valid_from,
-                "valid_until": request.valid_until,
+                "valid_from": valid_from,
+                "valid_until": valid_until,
                 "expires_at": now + timedelta(days=session_ttl_days) if request.level == "session" else None,
                 "importance": request.importance,
                 "metadata": request.metadata,
@@ -707,19 +723,22 @@ def _drafts(
             relations,
             _told_apart_by(one, said_at),
             sources=request.sources,
-            statement=_given_statement(relations, one) if request.content is not None else None,
+            statement=None if single is None else _given_statement(single, one),
+            is_guessed=not request.entities,
             is_worth_reading=not is_small_talk(one.text),
         )
         for (one, said_at), (entities, relations) in zip(said, named, strict=True)
     ]
 
 
-def _given_statement(relations: Sequence[NewRelation], memory: Memory) -> Statement | None:
-    """What the caller's own words say, when it names one relation of which there is one at a time."""
-    single = [one for one in relations if name_key(one.predicate) in FUNCTIONAL]
-    if len(single) != 1:
-        return None
-    relation = single[0]
+def _single_valued(request: AddRequest) -> NewRelation | None:
+    """The one relation of a statement of which there is one at a time; None where it names several or
+    none."""
+    single = [one for one in request.relations if name_key(one.predicate) in FUNCTIONAL]
+    return single[0] if request.content is not None and len(single) == 1 else None
+
+
+def _given_statement(relation: NewRelation, memory: Memory) -> Statement:
     slot, value = digest(relation.predicate), digest(relation.object)
     return Statement(relation.subject, slot, value, until=memory.valid_until)
 
@@ -764,7 +783,7 @@ _WORDS = re.compile(r"\w+")
 
 
 def _found_by_rules(memory: Memory) -> list[NewEntity]:
-    found = [GuessedEntity(name=one.name, type=one.type) for one in find_entities(memory.text)]
+    found = [NewEntity(name=one.name, type=one.type) for one in find_entities(memory.text)]
     return [*_speaker(memory), *found]
 
 

@@ -50,11 +50,15 @@ NOTHING = "Nothing is remembered that matches."
 def one_line(text: str, limit: int | None = SHOWN) -> str:
     """A remembered text on one line: breaks are shown as ⏎, control characters dropped, the rest cut at
     `limit`."""
-    flat = " ⏎ ".join(line.strip() for line in text.splitlines() if line.strip())
-    clean = "".join(character for character in flat if unicodedata.category(character)[0] != "C")
+    clean = text.strip() if text.isprintable() else _flat(text)
     if limit is None or len(clean) <= limit:
         return clean
     return f"{clean[:limit].rstrip()}… (+{len(clean) - limit} characters, see get_memory)"
+
+
+def _flat(text: str) -> str:
+    flat = " ⏎ ".join(line.strip() for line in text.splitlines() if line.strip())
+    return "".join(character for character in flat if unicodedata.category(character)[0] != "C")
 
 
 def day(moment: datetime) -> str:

@@ -40,6 +40,8 @@ class Claim:
 
     def contradicts(self, other: Claim) -> bool:
         """Whether both cannot be true at once."""
+        if other.until is not None and other.until <= self.begins_at:
+            return False
         if self.negates and other.negates:
             return False
         if self.negates or other.negates:

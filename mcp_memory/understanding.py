@@ -11,13 +11,14 @@ import anyio
 
 from mcp_memory.config import Config
 from mcp_memory.errors import ExtractionFailed, McpMemoryError, TokensSpent, log_crash
-from mcp_memory.extraction import Extraction, Extractor, Known, Passage, Turn
+from mcp_memory.extraction import Extraction, Extractor, Known, Passage, Turn, rewrite_query
 from mcp_memory.models import Memory, Origin, Scope
 from mcp_memory.reconciling import reconcile
 from mcp_memory.store import Store
 from mcp_memory.store.ledger import extractions, facts, memories
 from mcp_memory.store.ledger.extractions import Work
 from mcp_memory.store.ledger.rows import scope_of
+from mcp_memory.usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,7 @@ KNOWN = 12
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 6 * 3_600.0
 """Seconds between two tries of the same work; each is four times the last."""
 IDLE_SECONDS = 3_600.0
-PURPOSE = "extraction"
+PURPOSE, REWRITING = "extraction", "rewriting"
 
 Related = Callable[[Scope, str], Awaitable[Sequence[Memory]]]
 """Finds facts of a scope that are near a text, the nearest first."""
@@ -71,6 +72,23 @@ class Understanding:
                 logger.warning("what was said is read again in %.0f s: %s", pause, error)
             with anyio.move_on_after(pause):
                 await self._wake.wait()
+
+    async def put_otherwise(self, query: str, now: datetime) -> tuple[str, ...]:
+        """Other ways to put a question; none by rules, or when the day's tokens are spent. Raises
+        ExtractionFailed."""
+        if await self._who_reads() is self._rules:
+            return ()
+        try:
+            queries, usage = await rewrite_query(self._extractor, query, now)
+        except ExtractionFailed as error:
+            await self._spend(REWRITING, error.usage)
+            raise
+        await self._spend(REWRITING, usage)
+        return queries
+
+    async def _spend(self, purpose: str, usage: Usage) -> None:
+        now = datetime.now(UTC)
+        await self._ledger.write(extractions.spend, self._extractor.name, purpose, usage, now)
 
     async def aclose(self) -> None:
         await self._extractor.aclose()
@@ -149,12 +167,12 @@ class Understanding:
 
     async def _passage(self, said: Sequence[Memory], *, with_known: bool) -> Passage:
         turns = tuple(_turn(one) for one in said)
-        if not with_known:
-            return Passage(turns)
         scope = scope_of(said[0])
         before = await self._ledger.read(memories.around, scope, said[0], EARLIER)
         ids = {one.id for one in said}
         earlier = [one for one in before if one.observed_at <= said[0].observed_at and one.id not in ids]
+        if not with_known:
+            return Passage(turns, tuple(_turn(one) for one in earlier[-EARLIER:]))
         related = await self._related(scope, "\n".join(one.said for one in said))
         near = [one for one in related if one.kind != "message" and one.id not in ids][:KNOWN]
         about = await self._ledger.read(facts.subjects, [one.id for one in near])

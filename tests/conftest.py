@@ -35,3 +35,9 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture
 def config(tmp_path: Path) -> Config:
     return load(flags={"data_dir": tmp_path / "data"})
+
+
+@pytest.fixture
+def words_only(tmp_path: Path) -> Config:
+    """The same without facts, for what is told of the words alone."""
+    return load(flags={"data_dir": tmp_path / "data", "extraction": {"provider": "off"}})

@@ -34,7 +34,8 @@ async def add(service: Service, content: str, **more: Any) -> str:
 
 
 @pytest.fixture
-async def filled(config: Config) -> Config:
+async def filled(words_only: Config) -> Config:
+    config = words_only
     async with Service.open(config) as service:
         said = await add(service, "I have moved to Porto.", kind="message")
         await add(
@@ -240,6 +241,24 @@ async def test_merging_adds_what_is_missing_and_nothing_that_was_forgotten(
         assert (await service.merge(ledger)).model_dump() == {"added": 0, "known": 1, "forgotten": 1}
         found = await service.search(SCOPE, SearchRequest(query="Porto"))
         assert [hit.memory.kind for hit in found.hits] == ["message"]
+
+
+async def test_what_took_whose_place_is_merged_too(config: Config, tmp_path: Path) -> None:
+    async with Service.open(config) as service:
+        await add(service, "Nora lives in Porto.", observed_at="2024-01-01")
+        await add(service, "Nora lives in Rome.", observed_at="2025-01-01")
+    file = tmp_path / "memory.backup"
+    await backup.write(config, file, None, quiet)
+    async with Service.open(elsewhere(config, tmp_path)) as service:
+        await add(service, "Nora lives in Oslo.", observed_at="2024-06-01")
+        _, ledger = await backup.open_into(file, None, tmp_path)
+        await service.merge(ledger)
+        states = {one.text: one.state for one in await service.recent(SCOPE)}
+    assert states == {
+        "Nora lives in Porto.": "superseded",
+        "Nora lives in Oslo.": "superseded",
+        "Nora lives in Rome.": "active",
+    }
 
 
 async def test_forgetting_names_the_backups_that_were_made(filled: Config, tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ from mcp_memory.models import (
     EntityDetail,
     EntityType,
     ForgetRequest,
-    GuessedEntity,
     Memory,
     NewEntity,
     NewRelation,
@@ -75,6 +74,7 @@ class Said:
     entities: tuple[NewEntity, ...]
     relations: tuple[NewRelation, ...] = ()
     subject: int | None = None
+    is_guessed: bool = False
 
 
 def write(connection: sa.Connection, number: int, said: Said) -> str:
@@ -87,7 +87,7 @@ def write(connection: sa.Connection, number: int, said: Said) -> str:
         observed_at=NOW + timedelta(days=number),
         recorded_at=NOW,
     )
-    memories.write(connection, [Draft(memory, said.entities, said.relations)])
+    memories.write(connection, [Draft(memory, said.entities, said.relations, is_guessed=said.is_guessed)])
     if said.subject is not None:
         subject = said.entities[said.subject % len(said.entities)].name
         named = entities.named(connection, memory, subject)
@@ -146,11 +146,8 @@ def check(connection: sa.Connection) -> None:
 _names = st.sampled_from(
     ["Ann", "ann", "Ánn", "Bo", "Ann Miller", "Dr. Ann Miller", "Apple", "apple", "Apple Inc."]
 )
-_kinds: st.SearchStrategy[type[NewEntity]] = st.sampled_from([NewEntity, GuessedEntity])
 _types: st.SearchStrategy[EntityType] = st.sampled_from(["person", "organisation", "concept", "place"])
-_entity = _kinds.flatmap(
-    lambda kind: st.builds(kind, name=_names, type=_types, aliases=st.lists(_names, max_size=2).map(tuple))
-)
+_entity = st.builds(NewEntity, name=_names, type=_types, aliases=st.lists(_names, max_size=2).map(tuple))
 
 
 @st.composite
@@ -162,7 +159,7 @@ def _said(draw: st.DrawFn) -> Said:
         for one, other in ends
         if name_key(one) != name_key(other)
     )
-    return Said(named, relations, draw(st.none() | st.integers(0, 2)))
+    return Said(named, relations, draw(st.none() | st.integers(0, 2)), draw(st.booleans()))
 
 
 _places = st.tuples(st.integers(0, 5), st.integers(0, 5))

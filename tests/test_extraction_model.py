@@ -18,8 +18,17 @@ from scripted_model import Failure, Reply, ScriptedModel, asked, in_turn
 
 from mcp_memory.config import load
 from mcp_memory.errors import ConfigError, ExtractionFailed
-from mcp_memory.extraction import Extraction, Known, Passage, Turn, Usage, Verdict, create_extractor
-from mcp_memory.extraction.model import ModelExtractor, passage_text, rewrite_query
+from mcp_memory.extraction import (
+    Extraction,
+    Known,
+    Passage,
+    Turn,
+    Usage,
+    Verdict,
+    create_extractor,
+    rewrite_query,
+)
+from mcp_memory.extraction.model import ModelExtractor, passage_text
 from mcp_memory.extraction.reply import json_in, read_facts, slot_of, understood
 
 OBSERVED = datetime(2023, 5, 8, 10, tzinfo=UTC)
@@ -465,6 +474,46 @@ def test_a_verdict_needs_a_known_fact_of_the_same_subject() -> None:
     assert extraction.invalid == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "repeats"),
+    [
+        ("Ann lives in Rome", True),
+        ("Ann still lives in Rome.", True),
+        ("Ann lives in Berlin.", False),
+        ("Ann no longer lives in Rome.", False),
+        ("Ann lives in Rome since 2019.", False),
+    ],
+)
+def test_only_what_says_nothing_new_repeats(text: str, repeats: bool) -> None:
+    turn = Turn("m_1", text, "user", "Ann", OBSERVED)
+    fact = {**MOVED, "text": text, "since": None, "verdicts": [{"id": "m_rome", "verdict": "repeats"}]}
+    extraction = drawn(fact, passage=Passage((turn,), known=(ROME,)))
+    assert bool(extraction.facts[0].verdicts) == repeats
+
+
+@pytest.mark.parametrize(
+    ("fact", "slot"),
+    [
+        (
+            {"text": "Ann prefers tea to coffee.", "attribute": "prefers: tea | coffee"},
+            "prefers: coffee | tea",
+        ),
+        ({"text": "Ann prefers tea.", "attribute": "prefers: cats | dogs"}, None),
+        ({"text": "Ann's sister Eva is a vet.", "attribute": "is called"}, None),
+        ({"text": "Ann's sister is called Eva.", "attribute": "is called"}, "is called"),
+        ({"text": "The bank of Ann is in Rome.", "attribute": "works at"}, None),
+        ({"text": "Ann wohnt in Rome.", "attribute": "lives in"}, "lives in"),
+        ({"text": "Ann has blood type 0.", "attribute": "has blood type"}, "has blood type"),
+        ({"text": "Ann's trip is off.", "attribute": "has status", "kind": "event"}, None),
+        ({"text": "Ann hiked to Rome.", "attribute": "hiked"}, None),
+    ],
+)
+def test_a_slot_that_does_not_fit_what_is_said_is_none(fact: dict[str, Any], slot: str | None) -> None:
+    said = "I hiked to Rome. Tea, not coffee! My sister Eva is a vet. My blood type is 0. The trip is off."
+    passage = Passage((Turn("m_1", said, "user", "Ann", OBSERVED),))
+    assert [one.slot for one in drawn({**fact, "sources": ["m_1"]}, passage=passage).facts] == [slot]
+
+
 @pytest.mark.parametrize("subject", ["I", "me", "the user", "User", "Ann"])
 def test_whoever_speaks_of_oneself_is_the_speaker(subject: str) -> None:
     (fact,) = drawn({**MOVED, "subject": subject}).facts
@@ -574,6 +623,7 @@ async def test_a_question_is_put_in_at_most_three_other_ways() -> None:
             others, usage = await rewrite_query(extractor, "where does Ann live?", OBSERVED)
     assert others == ("Ann's home", "Ann moved to", "Ann's city")
     assert usage == Usage(1, 9, 4, 0)
+    assert await rewrite_query(None, "where?", OBSERVED) == ((), Usage())
     assert "2023-05-08" in asked(model.requests[0])
 
 

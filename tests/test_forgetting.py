@@ -28,8 +28,8 @@ SCOPE = Scope(user_id="u")
 
 
 @pytest.fixture
-async def service(config: Config) -> AsyncGenerator[Service]:
-    async with Service.open(config) as service:
+async def service(words_only: Config) -> AsyncGenerator[Service]:
+    async with Service.open(words_only) as service:
         yield service
 
 

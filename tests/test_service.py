@@ -42,7 +42,8 @@ from .conftest import GRAPH_ENGINE
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Service]:
     """One memory for the module: each test is a user of its own in it."""
     folder = tmp_path_factory.mktemp("shared") / "data"
-    config = load(flags={"data_dir": folder, "graph": {"engine": GRAPH_ENGINE}})
+    flags = {"data_dir": folder, "graph": {"engine": GRAPH_ENGINE}, "extraction": {"provider": "off"}}
+    config = load(flags=flags)
     async with Service.open(config) as opened:
         yield opened
 

@@ -159,6 +159,18 @@ async def test_a_statement_of_the_assistant_is_not_written_twice(config: Config)
     assert [(one.predicate, one.object.name) for one in entity.detail.relations] == [("works at", "Acme")]
 
 
+async def test_a_statement_that_says_two_things_is_ended_by_the_one_that_changes(config: Config) -> None:
+    async with Service.open(config) as service:
+        said = (("2024-01-02", "My sister Maria lives in Rome."), ("2025-01-02", "Maria lives in Milan."))
+        for day, words in said:
+            await service.add(ANN, parse(AddRequest, {"content": words, "observed_at": day}))
+        answer = await ask(service, "Where does Maria live?")
+        maria = await service.entities(ANN, EntitiesRequest(entity="The user's sister"))
+    assert "Milan" in answer
+    assert "Rome" not in answer
+    assert maria.entities[0].name == "Maria"
+
+
 async def test_what_a_search_has_told_is_not_stored_again(config: Config) -> None:
     async with Service.open(config) as service:
         first = await say(service, "2024-03-01", "The boat is called Albatross!")
@@ -217,6 +229,18 @@ async def test_secrets_are_blotted_out_before_anything_is_written(config: Config
     for file in config.data_dir.rglob("*"):
         if file.is_file():
             assert secret.encode() not in file.read_bytes()
+
+
+async def test_forgetting_words_takes_their_facts_out_of_every_file(config: Config) -> None:
+    async with Service.open(config) as service:
+        added = await say(service, "2024-03-01", "I live in Zwartsluis.")
+        await say(service, "2024-03-02", "The weather is lovely today.")
+        gone = await service.forget(ANN, ForgetRequest(ids=(added.memories[0].id,)))
+    assert gone.verified
+    assert list(gone.derived) == [one.id for one in added.facts]
+    for file in config.data_dir.rglob("*"):
+        if file.is_file():
+            assert b"zwartsluis" not in file.read_bytes().lower()
 
 
 # by a model
@@ -419,3 +443,33 @@ async def test_a_cycle_of_verdicts_is_refused(tmp_path: Path) -> None:
     assert [one.text for one in known if one.origin == "model" and one.state == "active"] == [
         "Ann lives in Rome."
     ]
+
+
+async def test_a_question_is_searched_for_in_the_models_words_too(tmp_path: Path) -> None:
+    def answer(request: Request) -> Reply:
+        if "<question>" in asked(request):
+            return Reply({"queries": ["zwartsluis"]})
+        return Reply({"facts": []})
+
+    with ScriptedModel(answer) as model:
+        config = with_model(tmp_path, model)
+        searching = config.search.model_copy(update={"rewrite": True})
+        async with Service.open(config.model_copy(update={"search": searching})) as service:
+            words = (f"The {one} was repaired on a rainy day." for one in ("bridge", "boat", "car", "roof"))
+            await ann_says(service, "2024-03-01", *words, "Zwartsluis zwartsluis.")
+            found = await service.search(ANN, SearchRequest(query="the home harbour", limit=1))
+            health = (await service.stats(ANN)).extraction
+    assert [hit.memory.text for hit in found.hits] == ["Zwartsluis zwartsluis."]
+    assert health is not None
+    assert {one.purpose for one in health.usage} == {"extraction", "rewriting"}
+
+
+async def test_a_model_that_does_not_rewrite_leaves_the_search_as_it_is(tmp_path: Path) -> None:
+    with ScriptedModel(lambda _: Failure(500)) as model:
+        config = with_model(tmp_path, model)
+        searching = config.search.model_copy(update={"rewrite": True})
+        async with Service.open(config.model_copy(update={"search": searching})) as service:
+            await ann_says(service, "2024-03-01", "I live in Lisbon.")
+            answer = await ask(service, "Where does Ann live?")
+    assert "Lisbon" in answer
+    assert "Partly answered: the question was not put in other words" in answer

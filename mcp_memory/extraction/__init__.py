@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from mcp_memory.config import Config
 from mcp_memory.extraction.entities import FoundEntity, find_entities
@@ -16,7 +17,7 @@ from mcp_memory.extraction.facts import (
     Verdict,
 )
 from mcp_memory.extraction.rules import RulesExtractor
-from mcp_memory.usage import Usage
+from mcp_memory.usage import NOTHING_SPENT, Usage
 
 __all__ = [
     "Extraction",
@@ -31,6 +32,7 @@ __all__ = [
     "Verdict",
     "create_extractor",
     "find_entities",
+    "rewrite_query",
 ]
 
 
@@ -46,3 +48,15 @@ def create_extractor(config: Config, is_suspicious: Callable[[str], bool]) -> Ex
             from mcp_memory.extraction.model import ModelExtractor
 
             return ModelExtractor(config.llm, config.extraction, config.prompts_dir, is_suspicious)
+
+
+async def rewrite_query(
+    extractor: Extractor | None, query: str, now: datetime
+) -> tuple[tuple[str, ...], Usage]:
+    """At most three other ways to ask a question, and what they cost; none where no model is asked. Raises
+    ExtractionFailed."""
+    from mcp_memory.extraction.model import ModelExtractor
+
+    return (
+        await extractor.rewrite(query, now) if isinstance(extractor, ModelExtractor) else ((), NOTHING_SPENT)
+    )

@@ -99,13 +99,6 @@ class ModelExtractor:
         await self._client.aclose()
 
 
-async def rewrite_query(
-    extractor: ModelExtractor, query: str, now: datetime
-) -> tuple[tuple[str, ...], Usage]:
-    """At most three other ways to ask a question, and what they cost. Raises ExtractionFailed."""
-    return await extractor.rewrite(query, now)
-
-
 class _Rewritten(BaseModel):
     model_config = ConfigDict(extra="ignore")
 

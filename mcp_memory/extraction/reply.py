@@ -302,14 +302,14 @@ class _Check:
             kind="fact" if fact.kind == "procedure" and self._reads_like_orders(text, turns) else fact.kind,
             sources=tuple(turn.id for turn in turns),
             subject=subject,
-            slot=slot_of(fact.attribute),
+            slot=self._slot(fact, text),
             importance=fact.importance,
             valid_from=first,
             valid_until=last,
             entities=entities,
             # What is no longer so joins nothing.
             relations=() if fact.ends else self._relations(fact.relations, text, turns, first, last),
-            verdicts=self._verdicts(fact.verdicts, subject, entities),
+            verdicts=self._verdicts(fact, text, subject, entities),
             negates=fact.ends,
         )
 
@@ -399,13 +399,30 @@ class _Check:
                 self.invalid += 1
         return tuple(dict.fromkeys(found))
 
+    def _slot(self, fact: ReplyFact, text: str) -> str | None:
+        """The slot of a fact, if what it names fits what is said: models copy what they were shown."""
+        slot = slot_of(fact.attribute)
+        if slot is None or slot in _ATTRIBUTES.values():
+            told = _TOLD.get(slot or "")
+            return None if told and _ENGLISH.search(text) and not told.search(text) else slot
+        if slot.startswith(_PREFERS):
+            options = slot.removeprefix(_PREFERS).split(" | ")
+            return slot if all(_stands_in(option, self._all_said) for option in options) else None
+        # What happened, once, is no state that something else could take the place of.
+        is_deed = re.match(r"\w+(?:ed|ing)\b", slot) is not None
+        return None if is_deed or fact.kind not in ("fact", "preference") else slot
+
     def _verdicts(
-        self, verdicts: Iterable[ReplyVerdict], subject: str | None, entities: Sequence[NewEntity]
+        self, fact: ReplyFact, text: str, subject: str | None, entities: Sequence[NewEntity]
     ) -> tuple[Verdict, ...]:
         found: dict[str, Verdict] = {}
-        for verdict in verdicts:
+        for verdict in fact.verdicts:
             known = self._known.get(_bare_id(verdict.id))
-            if known is None or not _is_about(known, subject, entities):
+            if (
+                known is None
+                or not _is_about(known, subject, entities)
+                or (verdict.verdict == "repeats" and (fact.ends or not _says_nothing_new(text, known)))
+            ):
                 self.invalid += 1
             else:
                 found.setdefault(known.id, Verdict(known.id, verdict.verdict))
@@ -485,7 +502,7 @@ def _calendar_span(year: int, month: int | None, day: int | None) -> tuple[date,
 _ATTRIBUTES = {
     alias: slot
     for slot, aliases in {
-        "lives in": "residence|home|home town|city|lives|lives at|location of residence|address of residence",
+        "lives in": "based in|is based in|residence|home|home town|city|lives|lives at",
         "works at": "works for|employer|workplace|is employed by|company",
         "works as": "job|job title|occupation|profession|role at work",
         "is called": "name|is named|full name",
@@ -510,6 +527,19 @@ _MANY = frozenset(
     """.split()
 )
 """What may be true several times over, whatever a model says."""
+_PREFERS = "prefers: "
+_ENGLISH = re.compile(r"\b(?:the|is|has|and|of|with|was)\b", re.IGNORECASE)
+_TOLD = {
+    slot: re.compile(rf"\b(?:{words})", re.IGNORECASE)
+    for slot, words in {
+        "is called": "(?:re)?(?:nick)?name|call|goes by|known as",
+        "lives in": "liv|mov|home|resid|hous|apartment|flat|based|stay|settl|relocat|back (?:in|to)",
+        "works at": "work|job|employ|hir|join|start|position|career|intern|teach|quit|left|promot|found",
+        "works as": "work|job|employ|hir|is an?|as an?|became|becom|position|career|profession|promot",
+        "is married to": "marri|wife|husband|spouse|wed|divorc",
+    }.items()
+}
+"""How English tells of what matters most: without any of it the slot is merely copied by a model."""
 _MAX_SLOT_WORDS = 5
 """A longer attribute is the statement itself."""
 
@@ -520,10 +550,9 @@ def slot_of(attribute: str | None) -> str | None:
     if attribute is None:
         return None
     said = name_key(attribute.replace("_", " ")).strip(" .")
-    name, colon, choices = said.partition(":")
-    if colon and name.strip() == "prefers":
-        options = sorted({one.strip() for one in choices.split("|")} - {""})
-        return f"prefers: {' | '.join(options)}"[:200] if len(options) > 1 else None
+    if said.startswith(_PREFERS.strip()):
+        options = sorted({one.strip() for one in said.removeprefix(_PREFERS.strip()).split("|")} - {""})
+        return f"{_PREFERS}{' | '.join(options)}" if len(options) > 1 and len(said) <= 128 else None
     if said in _ATTRIBUTES:
         return _ATTRIBUTES[said]
     words = said.split()
@@ -541,6 +570,34 @@ def _is_about(known: Known, subject: str | None, entities: Iterable[NewEntity]) 
         return any(_stands_in(one, name_key(known.text)) for one in keys)
     known_key = name_key(known.subject)
     return known_key in keys or (known_key in _USER_KEYS and key in _USER_KEYS)
+
+
+SAME_WORDS = 0.6
+"""Share of a fact's words that a known fact must have for it to say nothing new. Strict: what is kept twice
+does less harm than what is lost, and "prefers tea" has half the words of "prefers coffee"."""
+
+
+def _says_nothing_new(text: str, known: Known) -> bool:
+    """Whether a fact may be a known one in other words: with its numbers, names and most of its words."""
+    said, before = _content(text), _content(known.text)
+    capitals = _content(" ".join(re.findall(r"(?<!^)\b[^\W\d_a-z]\w*", text)))
+    numbers = {word for word in said if any(one.isdecimal() for one in word)}
+    return (
+        bool(said)
+        and (capitals & said) | numbers <= before
+        and _is_denied(text) == _is_denied(known.text)
+        and _shared(said, before) >= SAME_WORDS * _shared(said, said)
+    )
+
+
+def _is_denied(text: str) -> bool:
+    return _DENIAL.search(text) is not None
+
+
+_DENIAL = re.compile(
+    r"\b(?:no|not|never|cannot|without|kein\w*|nicht|nie|jamais|pas|nunca|ya no|non|не|нет)\b|n['’]t\b",
+    re.IGNORECASE,
+)
 
 
 def _is_supported(text: str, entities: Iterable[ReplyEntity], turns: Sequence[Turn]) -> bool:

@@ -15,15 +15,20 @@ MAX_SENTENCES = 200
 
 _ENDS = re.compile(
     # Behind an abbreviation, an initial or a number no sentence ends.
-    r"(?<!\b[A-Z])(?<!\b[Dd]r)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\bProf)(?<!\bvs)(?<!\be\.g)(?<!\bi\.e)"
-    r"(?<!\bInc)(?<!\bapprox)(?<!\betc)[.!?…]{1,12}[\"”’)\]]{0,2}(?=\s|$)|\n{1,8}|(?<=[.!?])\s(?=[A-Z])"
+    r"(?<!\b[A-Z])(?<!\b[Dd]r)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)(?<!\bProf)(?<!\bvs)(?<!\be\.g)"
+    r"(?<!\bi\.e)"
+    r"(?<!\bInc)(?<!\bapprox)(?<!\betc)(?<!\b[ap]\.m)[.!?…]{1,12}[\"”’)\]]{0,2}(?=\s|$)|\n{1,8}"
     r"|[\U0001F300-\U0001FAFF\u2600-\u27BF\uFE0F]{1,12}(?=\s|$)"
 )
+
+
+_FENCED = re.compile(r"```[^`]{0,20000}(?:```|$)")
 
 
 def sentences(text: str) -> Iterator[str]:
     """Sentences in order, with the marks that end them; time in proportion to the text."""
     position = found = 0
+    text = _FENCED.sub("\n", text)
     for end in _ENDS.finditer(text):
         sentence = text[position : end.end()].strip()
         position = end.end()
@@ -44,7 +49,8 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _JOKES = re.compile(
-    r"\b(?:just kidding|only kidding|i(?:'m| am) kidding|just joking|only joking|i(?:'m| am) joking|jk|i wish|"
+    r"\b(?:just kidding|only kidding|i(?:'m| am) kidding|just joking|only joking|i(?:'m| am) joking|jk"
+    r"|i wish|"
     r"in my dreams|in another life|not really|sarcasm|as a joke|april fools?)\b"
     r"|(?<!\w)/s(?!\w)|\b(?:yeah|oh),? right\b",
     re.IGNORECASE,
@@ -53,19 +59,23 @@ _LAUGHS = re.compile(
     r"\b(?:(?:ha){2,10}h?|lo+l|lmao|rofl|hehe)\b|[\U0001F602\U0001F923\U0001F61C]", re.IGNORECASE
 )
 _IMAGINES = re.compile(
-    r"^(?:(?:so|and|but|ok|okay|well|now),? )?(?:if|imagine|suppose|supposing|assume|assuming|say that|let's say|"
+    r"^(?:(?:so|and|but|ok|okay|well|now),? )?(?:if|imagine|suppose|supposing|assume|assuming|say that"
+    r"|let's say|"
     r"pretend|what if|picture|hypothetically|in theory|for example|for instance|e\.g\.)\b",
     re.IGNORECASE,
 )
 _PASTED = re.compile(r"^\s*(?:>|```|\||#{1,6}\s|\{|\[|<\w|//|\$ |def |class |import |SELECT )")
 _TAKES_BACK = re.compile(
-    r"^(?:haha,? |lol,? |nah,? |no,? |ok,? )?(?:i(?:'m| am) )?(?:just |only )?(?:kidding|joking|jk|messing with you)\b"
+    r"^(?:haha,? |lol,? |nah,? |no,? |ok,? )?(?:i(?:'m| am) )?(?:just |only )?(?:kidding|joking|jk"
+    r"|messing with you)\b"
     r"|^(?:jk|psych|not)[!.]*$",
     re.IGNORECASE,
 )
 _HANDS_OVER = re.compile(
-    r"\b(?:translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e|correct|edit|improve|review|check|analy[sz]e|"
-    r"explain|write|draft|generate|create|continue|complete|pretend|act as|role-?play|you are|following|below|"
+    r"\b(?:translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e|correct|edit|improve|review"
+    r"|check|analy[sz]e|"
+    r"explain|write|draft|generate|create|continue|complete|pretend|act as|role-?play|you are"
+    r"|following|below|"
     r"story|poem|essay|letter|script|dialogue|lyrics)\b[^.!?]{0,200}:\s*$"
     r"|\b(?:translate|rewrite|rephrase|paraphrase|proofread|summari[sz]e)\b[^.!?:]{0,80}:"
     r"|^(?:write|draft|compose|generate|create)(?: me)? (?:an?|the|some|my) "
@@ -98,7 +108,8 @@ _CONTRACTED = (
     (re.compile(r"\bcan't\b|\bcannot\b"), "can not"),
     (
         re.compile(
-            r"\b([Ii]s|[Aa]re|[Ww]as|[Ww]ere|[Dd]oes|[Dd]o|[Dd]id|[Hh]as|[Hh]ave|[Hh]ad|[Ww]ould|[Cc]ould|[Ss]hould)n't\b"
+            r"\b([Ii]s|[Aa]re|[Ww]as|[Ww]ere|[Dd]oes|[Dd]o|[Dd]id|[Hh]as|[Hh]ave|[Hh]ad|[Ww]ould"
+            r"|[Cc]ould|[Ss]hould)n't\b"
         ),
         r"\1 not",
     ),
@@ -106,7 +117,8 @@ _CONTRACTED = (
     (re.compile(r"\b([Ii]|[Ww]e|[Tt]hey|[Yy]ou)'ve\b"), r"\1 have"),
     (
         re.compile(
-            r"\b([Ii]|[Ww]e|[Tt]hey|[Hh]e|[Ss]he)'d (?=(?:really |also |much )?(?:like|love|rather|prefer|be|have to|want)\b)"
+            r"\b([Ii]|[Ww]e|[Tt]hey|[Hh]e|[Ss]he)'d (?=(?:really |also |much )?(?:like|love|rather"
+            r"|prefer|be|have to|want)\b)"
         ),
         r"\1 would ",
     ),
@@ -115,7 +127,8 @@ _CONTRACTED = (
     (re.compile(r"\b([Ww]e|[Tt]hey|[Yy]ou)'re\b"), r"\1 are"),
     (
         re.compile(
-            r"\b([Hh]e|[Ss]he)'s (?=(?:just |already |recently |finally |always )?(?:moved|got|been|had|left|joined|started|quit|\w{3,12}ed)\b)"
+            r"\b([Hh]e|[Ss]he)'s (?=(?:just |already |recently |finally |always )?(?:moved|got|been"
+            r"|had|left|joined|started|quit|\w{3,12}ed)\b)"
         ),
         r"\1 has ",
     ),
@@ -144,21 +157,28 @@ class Clause:
 
 _STARTS = (
     rf"(?:I|[Ww]e|[Hh]e|[Ss]he|[Tt]hey|it|you|[Mm]y|[Oo]ur|their|his|her|your|its|this|that|there|the)\b"
-    rf"|[{UPPER}][\w-]{{1,30}} (?:is|was|has|had|will|lives|works|moved|said|says|told|got|likes|loves|left|joined|and I)\b"
+    rf"|[{UPPER}][\w-]{{1,30}} (?:is|was|has|had|will|lives|works|moved|said|says|told|got|likes|loves"
+    r"|left|joined|and I)\b"
 )
 _VERBS = (
-    "moved|relocated|started|joined|left|quit|got|works?(?= (?:at|for|as) )|lives?(?= in )|bought|sold|am|is|have|has|"
-    "loves|hates|love(?= (?:to|my|\\w+ing) )|prefer|prefers|enjoy|adopted|married|became|began|finished|went|visited|"
-    "graduated|switched|upgraded|will|plan(?= to )|uses|speak|stopped|can not|do not|does not|did not|no longer|never|was|"
+    "moved|relocated|started|joined|left|quit|got|works?(?= (?:at|for|as) )|lives?(?= in )|bought"
+    "|sold|am|is|have|has|"
+    "loves|hates|love(?= (?:to|my|\\w+ing) )|prefer|prefers|enjoy|adopted|married|became|began"
+    "|finished|went|visited|"
+    "graduated|switched|upgraded|will|plan(?= to )|uses|speak|stopped|can not|do not|does not|did not"
+    "|no longer|never|was|"
     "were|studies|study(?= at )"
 )
 _LINKS = (
-    "and|but|so|because|although|though|while|whereas|since|as|if|unless|when|whenever|once|before|after|until|"
+    "and|but|so|because|although|though|while|whereas|since|as|if|unless|when|whenever|once|before"
+    "|after|until|"
     "whether|where|which|who|yet|or|cause|cuz|plus|even though|so that|now that"
 )
 _BREAKS = re.compile(
-    rf"\s*[,;:]?\s+(?P<link>{_LINKS}) (?=(?:then |now |also |recently |just |maybe |perhaps )*(?:{_STARTS}))"
-    rf"|,?\s+(?P<and>and|but|so|then|and then) (?=(?:then |now |also |recently |just |really |finally )*(?:{_VERBS})\b)"
+    rf"\s*[,;:]?\s+(?P<link>{_LINKS}) (?=(?:then |now |also |recently |just |maybe |perhaps )*"
+    rf"(?:{_STARTS}))"
+    r"|,?\s+(?P<and>and|but|so|then|and then) (?=(?:then |now |also |recently |just |really "
+    rf"|finally )*(?:{_VERBS})\b)"
     rf"|\s*(?:;|—|–|\.\.\.|…|:|\s-|\()\s*"
     rf"|,\s+(?=(?:{_STARTS}))"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 from mcp_types import CallToolResult, TextContent, ToolAnnotations
@@ -267,11 +268,15 @@ class Tool:
 def _decoded(model: type[BaseModel], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Lists and objects that a client sent as JSON text, as some do; text that is meant to be text stays
     it."""
-    properties = lean_schema(model, "validation")["properties"]
-    return {
-        name: _from_json(value) if properties.get(name, {}).get("type") in ("array", "object") else value
-        for name, value in arguments.items()
-    }
+    composed = _composed(model)
+    return {name: _from_json(value) if name in composed else value for name, value in arguments.items()}
+
+
+@cache
+def _composed(model: type[BaseModel]) -> frozenset[str]:
+    """The arguments that are lists or objects."""
+    properties: dict[str, dict[str, Any]] = lean_schema(model, "validation")["properties"]
+    return frozenset(name for name, one in properties.items() if one.get("type") in ("array", "object"))
 
 
 def _from_json(value: object) -> object:

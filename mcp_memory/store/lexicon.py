@@ -370,6 +370,10 @@ class Lexicons:
             await anyio.to_thread.run_sync(lexicon.extend, rows)
             # What was written between the two readings came along: it must not come again.
             lexicon.last_seq = max(lexicon.last_seq, last)
+            if lexicon.bytes > self._limit:
+                # Grown beyond what is held: from the next reading on its size alone says so.
+                del held[owner]
+                return None
             while len(held) > 1 and sum(one.bytes for one in held.values()) > self._limit:
                 held.pop(next(one for one in held if one != owner))
         return lexicon

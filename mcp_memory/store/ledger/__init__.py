@@ -22,6 +22,9 @@ import sqlalchemy.exc
 from mcp_memory.errors import DataFolderUnusable, DiskFull, LedgerDamaged, LedgerTooNew, StoreError
 from mcp_memory.store.ledger import schema
 
+Connection = sa.Connection
+"""An open transaction, for whoever asks several things in one reading."""
+
 _Asked = ParamSpec("_Asked")
 _Result = TypeVar("_Result")
 

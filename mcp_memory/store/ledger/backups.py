@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_memory.models import EntityType, GuessedEntity, Memory, Merged, NewEntity, NewRelation
+from mcp_memory.models import EntityType, Memory, Merged, NewEntity, NewRelation
 from mcp_memory.store.ledger import memories, schema
+from mcp_memory.store.ledger.facts import Statement
 from mcp_memory.store.ledger.memories import Draft
 from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of
 
@@ -63,25 +65,43 @@ def _draft(connection: sa.Connection, memory: Memory, fingerprint: str) -> Draft
         .where(schema.spelling.c.memory_id == memory.id)
         .order_by(schema.spelling.c.home_id, schema.spelling.c.name != schema.entity.c.name)
     )
-    spelled: dict[str, list[str]] = {}
-    types: dict[str, tuple[type[NewEntity], EntityType]] = {}
-    for home_id, entity_type, is_guessed, name in connection.execute(names):
-        spelled.setdefault(home_id, []).append(name)
-        types[home_id] = (GuessedEntity if is_guessed else NewEntity, entity_type)
+    spelled: dict[str, tuple[EntityType, list[str]]] = {}
+    is_guessed = False
+    for home_id, entity_type, is_guess, name in connection.execute(names):
+        spelled.setdefault(home_id, (entity_type, []))[1].append(name)
+        is_guessed |= is_guess
     sources = sa.select(schema.source.c.source_id).where(schema.source.c.memory_id == memory.id)
+    called = {home_id: names[0] for home_id, (_, names) in spelled.items()}
     return Draft(
         memory,
         tuple(
-            kind.model_construct(
-                name=spelled[home_id][0], type=entity_type, aliases=tuple(spelled[home_id][1:])
-            )
-            for home_id, (kind, entity_type) in types.items()
+            NewEntity.model_construct(name=names[0], type=entity_type, aliases=tuple(names[1:]))
+            for entity_type, names in spelled.values()
         ),
-        _relations(connection, memory.id, {home_id: names[0] for home_id, names in spelled.items()}),
+        _relations(connection, memory.id, called),
+        is_guessed=is_guessed,
         sources=tuple(connection.execute(sources).scalars()),
+        statement=_statement(connection, memory.id, called),
+        verdicts=_verdicts(connection, memory.id),
         fingerprint=fingerprint,
         history=memories.history_of(connection, memory.id),
     )
+
+
+def _statement(connection: sa.Connection, memory_id: str, names: Mapping[str, str]) -> Statement | None:
+    query = sa.select(schema.statement).where(schema.statement.c.memory_id == memory_id)
+    row = connection.execute(query).first()
+    if row is None or row.home_id not in names:
+        return None
+    return Statement(names[row.home_id], row.slot, row.value, row.negates, row.until)
+
+
+def _verdicts(
+    connection: sa.Connection, memory_id: str
+) -> tuple[tuple[str, Literal["supersedes", "contradicts"]], ...]:
+    table = schema.succession.c
+    query = sa.select(table.old_id, table.judgement).where(table.new_id == memory_id, table.by == "verdict")
+    return tuple((row.old_id, row.judgement) for row in connection.execute(query))
 
 
 def _relations(
@@ -128,6 +148,13 @@ def take(
             left_out += 1
         else:
             sources = tuple(ids.get(source, source) for source in one.draft.sources)
-            memories.write(connection, [replace(one.draft, sources=sources)])
+            here_ids = schema.memory.c.id.in_([ids.get(old, old) for old, _ in one.draft.verdicts])
+            known_here = set(connection.execute(sa.select(schema.memory.c.id).where(here_ids)).scalars())
+            verdicts = tuple(
+                (ids.get(old, old), judgement)
+                for old, judgement in one.draft.verdicts
+                if ids.get(old, old) in known_here
+            )
+            memories.write(connection, [replace(one.draft, sources=sources, verdicts=verdicts)])
             added += 1
     return Merged(added=added, known=known, forgotten=left_out)

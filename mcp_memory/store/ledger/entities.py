@@ -12,10 +12,10 @@ from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory import resolving
 from mcp_memory.models import (
+    FUNCTIONAL,
     Entity,
     EntityRef,
     EntityType,
-    GuessedEntity,
     Memory,
     NewEntity,
     NewRelation,
@@ -23,6 +23,7 @@ from mcp_memory.models import (
     Scope,
     name_key,
 )
+from mcp_memory.resolving import Called
 from mcp_memory.store.ledger import schema
 from mcp_memory.store.ledger.rows import COLUMNS, among, memory_of, scope_of, unindexed, visible
 from mcp_memory.store.ledger.schema import chunks, new_id
@@ -46,28 +47,35 @@ def join(
     memory: Memory,
     named_entities: Sequence[NewEntity],
     named_relations: Sequence[NewRelation],
+    *,
+    is_guessed: bool = False,
 ) -> tuple[tuple[EntityRef, ...], bool]:
-    """Record what a memory mentions; answers the entities, and whether anything was new to the
-    memory."""
+    """Record what a memory mentions; answers the entities, and whether anything was new to the memory.
+
+    `is_guessed` says that the types are those of rules, which take one name for a person here and for a place
+    there: they make no second entity of a name.
+    """
     domain = _domain_of(memory)
     now = memory.recorded_at
-    named = [(entity, True) for entity in named_entities]
-    known = {name_key(name) for entity in named_entities for name in (entity.name, *entity.aliases)}
+    named = [
+        (Called(entity.type, (entity.name, *entity.aliases), is_guessed), True) for entity in named_entities
+    ]
+    known = {name_key(name) for called, _ in named for name in called.names}
     for relation in named_relations:
         for name in (relation.subject, relation.object):
             if name_key(name) not in known:
                 known.add(name_key(name))
-                named.append((NewEntity(name=name), False))
+                named.append((Called(UNKNOWN, (name,), is_guessed=True), False))
     by_name: dict[str, _Named] = {}
     by_key: dict[str, _Named] = {}
     refs: dict[str, EntityRef] = {}
     joined = False
     for given, is_typed in named:
-        entity = _called_the_user(given) if resolving.is_user(given.name, given.type) else given
-        found = _entity_for(connection, domain, entity, now, is_typed=is_typed)
+        called = _as_the_user(given) if resolving.is_user(given.names[0], given.type) else given
+        found = _entity_for(connection, domain, called, now, is_typed=is_typed)
         refs[found.ref.id] = found.ref
-        _spell(connection, domain, entity, found, memory.id)
-        for name in (given.name, *given.aliases, entity.name):
+        _spell(connection, domain, called.names, found, memory.id)
+        for name in (*given.names, called.names[0]):
             by_name.setdefault(name, found)
             by_key.setdefault(name_key(name), found)
         inserted = connection.execute(
@@ -102,10 +110,10 @@ def join(
     return tuple(refs.values()), joined
 
 
-def _called_the_user(entity: NewEntity) -> NewEntity:
+def _as_the_user(called: Called) -> Called:
     """Whoever is remembered, by one name: "I" and "me" are understood without being kept."""
-    names = (name for name in entity.aliases if not resolving.is_user(name, UNKNOWN))
-    return NewEntity.model_construct(name=resolving.USER, type="person", aliases=tuple(names))
+    others = (name for name in called.names if not resolving.is_user(name, UNKNOWN))
+    return Called("person", (resolving.USER, *others))
 
 
 def known_type(entity: sa.FromClause) -> sa.ColumnElement[Any]:
@@ -137,37 +145,37 @@ def guessed(connection: sa.Connection, ids: Sequence[str]) -> frozenset[str]:
 
 
 def _entity_for(
-    connection: sa.Connection, domain: str, entity: NewEntity, now: datetime, *, is_typed: bool
+    connection: sa.Connection, domain: str, called: Called, now: datetime, *, is_typed: bool
 ) -> _Named:
-    """Who has this name in this domain: exactly, or in another written form, or a new one."""
-    found = _known_by_name(connection, domain, entity, is_typed=is_typed)
+    """Who is called so in this domain: exactly, or in another written form, or a new one."""
+    found = _known_by_name(connection, domain, called, is_typed=is_typed)
     is_new = found is None
     if found is None:
         home_id = new_id("e")
-        same = _known_otherwise(connection, domain, entity)
+        same = _known_otherwise(connection, domain, called)
         connection.execute(
             insert(schema.entity).values(
                 id=home_id,
                 domain=domain,
-                name=entity.name,
-                type=entity.type,
-                is_guessed=isinstance(entity, GuessedEntity),
+                name=called.names[0],
+                type=called.type,
+                is_guessed=called.is_guessed,
                 created_at=now,
                 # As any other merge: a split takes it back.
                 merged_into=None if same is None else same.id,
             )
         )
-        ref = same or EntityRef(id=home_id, name=entity.name, type=entity.type)
-        found = _Named(home_id, ref, isinstance(entity, GuessedEntity))
-    elif entity.type != UNKNOWN and (
-        found.ref.type == UNKNOWN or (found.is_guessed and not isinstance(entity, GuessedEntity))
+        ref = same or EntityRef(id=home_id, name=called.names[0], type=called.type)
+        found = _Named(home_id, ref, called.is_guessed)
+    elif called.type != UNKNOWN and (
+        found.ref.type == UNKNOWN or (found.is_guessed and not called.is_guessed)
     ):
-        known = {"type": entity.type, "is_guessed": isinstance(entity, GuessedEntity)}
+        known = {"type": called.type, "is_guessed": called.is_guessed}
         connection.execute(sa.update(schema.entity).where(schema.entity.c.id == found.home_id).values(known))
-        found = replace(found, ref=found.ref.model_copy(update={"type": entity.type}))
-    aliases = [name for name in entity.aliases if not _is_taken(connection, domain, name, found)]
+        found = replace(found, ref=found.ref.model_copy(update={"type": called.type}))
+    aliases = [name for name in called.names[1:] if not _is_taken(connection, domain, name, found)]
     # What it was found by it has; a new one has its name whoever else is called so.
-    for name in (entity.name, *aliases) if is_new else aliases:
+    for name in (called.names[0], *aliases) if is_new else aliases:
         connection.execute(
             insert(schema.alias)
             .values(
@@ -184,11 +192,11 @@ def _entity_for(
 
 
 def _known_by_name(
-    connection: sa.Connection, domain: str, entity: NewEntity, *, is_typed: bool
+    connection: sa.Connection, domain: str, called: Called, *, is_typed: bool
 ) -> _Named | None:
-    rows = _called(connection, domain, schema.alias.c.key == name_key(entity.name))
-    known = [resolving.Called(row.known_type, (row.alias,), row.is_guessed) for row in rows]
-    place = resolving.chosen(_as_called(entity), known, is_typed=is_typed)
+    rows = _called(connection, domain, schema.alias.c.key == name_key(called.names[0]))
+    known = [Called(row.known_type, (row.alias,), row.is_guessed) for row in rows]
+    place = resolving.chosen(called, known, is_typed=is_typed)
     if place is None:
         return None
     row = rows[place]
@@ -196,25 +204,17 @@ def _known_by_name(
     return _Named(row.home_id, ref, row.is_guessed)
 
 
-def _as_called(entity: NewEntity) -> resolving.Called:
-    return resolving.Called(
-        entity.type, (entity.name, *entity.aliases), is_guessed=isinstance(entity, GuessedEntity)
-    )
-
-
-def _known_otherwise(connection: sa.Connection, domain: str, entity: NewEntity) -> EntityRef | None:
+def _known_otherwise(connection: sa.Connection, domain: str, called: Called) -> EntityRef | None:
     """The one entity that has this name in another written form; or that is known only by names which are
     given to this one too."""
-    rows = _called(connection, domain, schema.alias.c.form == resolving.written_form(entity.name))
-    if not rows and entity.name != resolving.USER:
-        keys = [name_key(name) for name in entity.aliases]
+    rows = _called(connection, domain, schema.alias.c.form == resolving.written_form(called.names[0]))
+    if not rows and called.names[0] != resolving.USER:
+        keys = [name_key(name) for name in called.names[1:]]
         rows = _called(connection, domain, schema.alias.c.key.in_(keys))
     refs = {row.entity_id: EntityRef(id=row.entity_id, name=row.name, type=row.known_type) for row in rows}
     guessed = {row.entity_id for row in rows if row.is_guessed}
-    known = [
-        resolving.Called(ref.type, _names(connection, ref.id), ref.id in guessed) for ref in refs.values()
-    ]
-    place = resolving.only_same(_as_called(entity), known)
+    known = [Called(ref.type, _names(connection, ref.id), ref.id in guessed) for ref in refs.values()]
+    place = resolving.only_same(called, known)
     return None if place is None else list(refs.values())[place]
 
 
@@ -243,10 +243,10 @@ def _names(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
 
 def _is_taken(connection: sa.Connection, domain: str, name: str, entity: _Named) -> bool:
     """Whether it has the name already, or another has that could be meant: then it stays the other's."""
-    this = resolving.Called(entity.ref.type, (name,), entity.is_guessed)
+    this = Called(entity.ref.type, (name,), entity.is_guessed)
     return any(
         row.entity_id == entity.ref.id
-        or resolving.may_share(this, resolving.Called(row.known_type, (row.alias,), row.is_guessed))
+        or resolving.may_share(this, Called(row.known_type, (row.alias,), row.is_guessed))
         for row in _called(connection, domain, schema.alias.c.key == name_key(name))
     )
 
@@ -412,7 +412,7 @@ def resolve(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dic
     values = {"domains": domains(scope), "keys": keys}
     found: dict[str, dict[str, None]] = {}
     for query in (_BY_NAME, _BY_ID):
-        for key, entity_id in connection.execute(query, values):
+        for key, entity_id in connection.execute(query, values).all():
             found.setdefault(key, {})[entity_id] = None
     return {key: tuple(ids) for key, ids in found.items()}
 
@@ -451,17 +451,6 @@ def mentioned_by(connection: sa.Connection, memory_id: str) -> tuple[EntityRef, 
         EntityRef(id=entity_id, name=name, type=entity_type)
         for entity_id, name, entity_type in connection.execute(query)
     )
-
-
-FUNCTIONAL = frozenset(
-    name_key(name)
-    for name in (
-        "lives in", "works at", "works for", "is employed by", "is called", "is named", "is married to",
-        "has email", "has phone", "has birthday", "was born on", "was born in", "is aged", "has version",
-        "is located in", "has address", "prefers", "reports to", "studies at",
-    )
-)  # fmt: skip
-"""Relations of which there is one at a time: two of them contradict each other."""
 
 
 def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
@@ -651,9 +640,11 @@ def members(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _spell(connection: sa.Connection, domain: str, entity: NewEntity, named: _Named, memory_id: str) -> None:
+def _spell(
+    connection: sa.Connection, domain: str, names: Sequence[str], named: _Named, memory_id: str
+) -> None:
     """Note that this memory calls the entity so."""
-    for name in (entity.name, *entity.aliases):
+    for name in names:
         known = (
             sa.select(
                 sa.literal(domain),

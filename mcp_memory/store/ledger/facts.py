@@ -7,14 +7,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import Memory, Scope, Succession, name_key
-from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of, visible
+from mcp_memory.store.ledger import entities, schema
+from mcp_memory.store.ledger.rows import COLUMNS, VISIBLE, alive, among, memory_of, seen_by, visible
 from mcp_memory.store.ledger.schema import chunks
 from mcp_memory.timeline import Claim, Ending, endings
 
@@ -43,8 +43,8 @@ def digest(text: str) -> str:
 def state(
     connection: sa.Connection, memory_id: str, home_id: str, subject_id: str, statement: Statement
 ) -> None:
-    """Note what a memory says of `home_id`, which counts as `subject_id`; what it said before counts no
-    more."""
+    """Note what a memory says of `home_id`, which counts as `subject_id`. What is noted already stays: the
+    caller's own understanding goes before ours."""
     values = {
         "subject_id": subject_id,
         "home_id": home_id,
@@ -54,7 +54,7 @@ def state(
         "until": statement.until,
     }
     new = insert(schema.statement).values(memory_id=memory_id, **values)
-    connection.execute(new.on_conflict_do_update(index_elements=["memory_id"], set_=values))
+    connection.execute(new.on_conflict_do_nothing())
 
 
 def judge(
@@ -162,6 +162,7 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
                 columns.seq,
                 columns.observed_at,
                 columns.valid_from,
+                columns.kind,
                 columns.session_id,
                 sa.type_coerce(said_last, schema.Time).label("said_last"),
                 schema.statement,
@@ -175,7 +176,7 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
                 value=row.value,
                 negates=row.negates,
                 said_at=max(row.observed_at, row.said_last or row.observed_at),
-                begins_at=row.valid_from or row.observed_at,
+                begins_at=takes_place(row.kind, row.observed_at, row.valid_from),
                 until=row.until,
                 order=row.seq,
                 session_id=row.session_id,
@@ -193,6 +194,12 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
         new = insert(schema.succession).values(**row, at=ending.at)
         connection.execute(new.on_conflict_do_nothing())
     return ended
+
+
+def takes_place(kind: str, observed_at: datetime, valid_from: datetime | None) -> datetime:
+    """Since when a fact stands in another's place: since it is true, but a plan since it was told, however
+    far ahead it lies."""
+    return observed_at if kind in ("plan", "event") else valid_from or observed_at
 
 
 def _ended_by_verdict(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Ending]:
@@ -216,12 +223,8 @@ def followed(
     """By id of a fact, or of a message that facts were drawn from: what took their places, and what holds now
     in the end. `until` leaves out what came later."""
     by_fact: dict[str, set[str]] = {one: {one} for one in ids}
-    for some in chunks(ids):
-        drawn = sa.select(schema.source.c.source_id, schema.source.c.memory_id).where(
-            schema.source.c.source_id.in_(some)
-        )
-        for message_id, fact_id in connection.execute(drawn):
-            by_fact.setdefault(fact_id, set()).add(message_id)
+    for message_id, fact_id in connection.execute(_FROM, {"ids": ids}).all():
+        by_fact.setdefault(fact_id, set()).add(message_id)
     found: dict[str, list[Succession]] = {}
     for fact_id, one in _lasting(connection, scope, list(by_fact), until).items():
         for memory_id in by_fact[fact_id]:
@@ -229,6 +232,11 @@ def followed(
             if memory_id not in by_fact.get(one.new.id, ()):
                 found.setdefault(memory_id, []).append(one)
     return {memory_id: tuple(ends) for memory_id, ends in found.items()}
+
+
+_FROM = sa.select(schema.source.c.source_id, schema.source.c.memory_id).where(
+    among(schema.source.c.source_id, "ids")
+)
 
 
 def _lasting(
@@ -253,29 +261,65 @@ def _lasting(
 def _next(
     connection: sa.Connection, scope: Scope, fact_ids: Sequence[str], until: datetime | None
 ) -> dict[str, Succession]:
-    table = schema.succession.c
-    found: dict[str, Succession] = {}
-    for some in chunks(fact_ids):
-        which = table.old_id.in_(some) & (table.judgement == "supersedes")
-        if until is not None:
-            which &= table.at <= until
-        found.update((one.old.id, one) for one in _successions(connection, scope, which))
-    return found
+    rows = connection.execute(_NEXT, {"ids": fact_ids, "until": until}).all()
+    return {one.old.id: one for one in _successions(connection, scope, rows)}
+
+
+_LINK = schema.succession.c
+_LINKS = sa.select(_LINK.old_id, _LINK.new_id, _LINK.at, _LINK.judgement).order_by(_LINK.at)
+_UNTIL = sa.bindparam("until", type_=schema.Time)
+_NEXT = _LINKS.where(
+    among(_LINK.old_id, "ids"),
+    _LINK.judgement == "supersedes",
+    sa.or_(_UNTIL.is_(None), _LINK.at <= _UNTIL),
+)
+
+
+def by_rules(connection: sa.Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Those of these that were drawn by rules."""
+    return frozenset(connection.execute(_BY_RULES, {"ids": ids}).scalars())
+
+
+_BY_RULES = sa.select(schema.memory.c.id).where(
+    among(schema.memory.c.id, "ids"), schema.memory.c.origin == "rules"
+)
+
+
+def drawn(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, tuple[Memory, ...]]:
+    """By id of a message, the facts that rest on it and hold."""
+    found: dict[str, list[Memory]] = {}
+    for row in connection.execute(_DRAWN, {"ids": ids, **seen_by(scope)}).all():
+        found.setdefault(row.source_id, []).append(memory_of(row))
+    return {message_id: tuple(rest) for message_id, rest in found.items()}
+
+
+_DRAWN = (
+    sa.select(schema.source.c.source_id, *COLUMNS)
+    .join(schema.source, schema.source.c.memory_id == schema.memory.c.id)
+    .where(
+        among(schema.source.c.source_id, "ids"),
+        schema.memory.c.origin.in_(DRAWN),
+        schema.memory.c.state == "active",
+        VISIBLE,
+    )
+    .order_by(schema.memory.c.seq)
+)
 
 
 def origins(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """What each of these was drawn from, in order of time; without those that were drawn from nothing."""
     found: dict[str, list[str]] = {}
-    for some in chunks(ids):
-        query = (
-            sa.select(schema.source.c.memory_id, schema.source.c.source_id)
-            .join(schema.memory, schema.memory.c.id == schema.source.c.source_id)
-            .where(schema.source.c.memory_id.in_(some))
-            .order_by(schema.memory.c.observed_at, schema.memory.c.seq)
-        )
-        for memory_id, source_id in connection.execute(query):
-            found.setdefault(memory_id, []).append(source_id)
+    for memory_id, source_id in connection.execute(_ORIGINS, {"ids": ids}).all():
+        found.setdefault(memory_id, []).append(source_id)
     return {memory_id: tuple(sources) for memory_id, sources in found.items()}
+
+
+_ORIGINS = (
+    sa.select(schema.source.c.memory_id, schema.source.c.source_id)
+    .join(schema.memory, schema.memory.c.id == schema.source.c.source_id)
+    .where(among(schema.source.c.memory_id, "ids"))
+    .order_by(schema.memory.c.observed_at, schema.memory.c.seq)
+)
 
 
 def drawn_from(connection: sa.Connection, scope: Scope, memory_id: str) -> tuple[Memory, ...]:
@@ -321,17 +365,14 @@ def outcome(
         )
         drawn.extend(memory_of(row) for row in connection.execute(query))
     for some in chunks([*memory_ids, *(one.id for one in drawn)]):
-        ended.extend(_successions(connection, scope, schema.succession.c.new_id.in_(some)))
+        ends = connection.execute(_LINKS.where(_LINK.new_id.in_(some))).all()
+        ended.extend(_successions(connection, scope, ends))
     return tuple(drawn), tuple(one for one in ended if one.judgement == "supersedes")
 
 
 def _successions(
-    connection: sa.Connection, scope: Scope, which: sa.ColumnElement[bool]
+    connection: sa.Connection, scope: Scope, rows: Sequence[sa.Row[Any, Any, Any, Any]]
 ) -> tuple[Succession, ...]:
-    table = schema.succession.c
-    rows = connection.execute(
-        sa.select(table.old_id, table.new_id, table.at, table.judgement).where(which).order_by(table.at)
-    ).all()
     ids = dict.fromkeys(one for row in rows for one in (row.old_id, row.new_id))
     known: dict[str, Memory] = {}
     for some in chunks(list(ids)):
@@ -348,20 +389,20 @@ def chain(
     connection: sa.Connection, scope: Scope, memory_id: str
 ) -> tuple[tuple[Succession, ...], tuple[Succession, ...]]:
     """What a fact took the place of, and what took its place; contradictions too, oldest first."""
-    table = schema.succession.c
-    return (
-        _successions(connection, scope, table.new_id == memory_id),
-        _successions(connection, scope, table.old_id == memory_id),
-    )
+    before = connection.execute(_LINKS.where(_LINK.new_id == memory_id)).all()
+    after = connection.execute(_LINKS.where(_LINK.old_id == memory_id)).all()
+    return _successions(connection, scope, before), _successions(connection, scope, after)
 
 
 def contradictions(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Pairs of these of which a verdict says that they contradict each other."""
-    table = schema.succession.c
-    query = sa.select(table.old_id, table.new_id).where(
-        table.old_id.in_(ids), table.new_id.in_(ids), table.judgement == "contradicts"
-    )
-    return tuple((row[0], row[1]) for row in connection.execute(query))
+    """Pairs of these that say otherwise of the same thing, by their relations or by a verdict."""
+    judged = ((row[0], row[1]) for row in connection.execute(_CONTRADICTIONS, {"ids": ids}))
+    return tuple(dict.fromkeys((*entities.conflicts(connection, ids), *judged)))
+
+
+_CONTRADICTIONS = sa.select(_LINK.old_id, _LINK.new_id).where(
+    among(_LINK.old_id, "ids"), among(_LINK.new_id, "ids"), _LINK.judgement == "contradicts"
+)
 
 
 def changes(

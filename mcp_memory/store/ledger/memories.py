@@ -58,6 +58,8 @@ class Draft:
     statement: Statement | None = None
     verdicts: tuple[tuple[str, Literal["supersedes", "contradicts"]], ...] = ()
     """What it does to facts that are known already, by their ids."""
+    is_guessed: bool = False
+    """Whether the types of its entities are guesses of rules."""
     is_worth_reading: bool = True
     """Whether facts may be drawn from it."""
     fingerprint: str = ""
@@ -76,6 +78,8 @@ class Note:
     verdicts: tuple[tuple[str, Literal["supersedes", "contradicts"]], ...] = ()
     valid_from: datetime | None = None
     """Since when it is true, where it does not say so itself."""
+    is_guessed: bool = False
+    """Whether the types of its entities are guesses of rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,7 @@ def _note(connection: sa.Connection, note: Note) -> bool:
         connection.execute(
             sa.update(schema.memory).where(schema.memory.c.id == memory.id).values(valid_from=note.valid_from)
         )
-    _, joined = entities.join(connection, memory, note.entities, note.relations)
+    _, joined = entities.join(connection, memory, note.entities, note.relations, is_guessed=note.is_guessed)
     _state(connection, memory, note.statement, note.verdicts)
     if joined:
         index_work.enqueue(connection, [memory.id], "index", datetime.now(UTC))
@@ -214,11 +218,14 @@ def _state(
     verdicts: Sequence[tuple[str, Literal["supersedes", "contradicts"]]],
 ) -> None:
     if statement is not None:
+        if statement.until is None:
+            statement = replace(statement, until=memory.valid_until)
         named = entities.named(connection, memory, statement.subject)
         if named is not None:
             facts.state(connection, memory.id, *named, statement)
+    at = facts.takes_place(memory.kind, memory.observed_at, memory.valid_from)
     for known_id, judgement in verdicts:
-        facts.judge(connection, memory.id, known_id, judgement, memory.valid_from or memory.observed_at)
+        facts.judge(connection, memory.id, known_id, judgement, at)
 
 
 def _settle(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -272,7 +279,11 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     )
     drawn = _draw(connection, memory_id, draft.sources)
     named, joined = entities.join(
-        connection, memory.model_copy(update={"id": memory_id}), draft.entities, draft.relations
+        connection,
+        memory.model_copy(update={"id": memory_id}),
+        draft.entities,
+        draft.relations,
+        is_guessed=draft.is_guessed,
     )
     _state(connection, memory.model_copy(update={"id": memory_id}), draft.statement, draft.verdicts)
     if existing is None or joined or drawn or revived:
@@ -319,7 +330,7 @@ def fingerprint(draft: Draft) -> str:
 
 def by_id(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[str, Memory]:
     """Those of `ids` that are visible in `scope`, by id."""
-    rows = connection.execute(_BY_ID, {"ids": ids, **seen_by(scope)})
+    rows = connection.execute(_BY_ID, {"ids": ids, **seen_by(scope)}).all()
     return {memory.id: memory for memory in map(memory_of, rows)}
 
 
@@ -416,7 +427,7 @@ def history_of(connection: sa.Connection, memory_id: str) -> tuple[HistoryEvent,
 
 def repetitions(connection: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[int, datetime]]:
     """How often each was said again, and when last; without those that were said once."""
-    found = connection.execute(_REPETITIONS, {"ids": ids})
+    found = connection.execute(_REPETITIONS, {"ids": ids}).all()
     return {memory_id: (times, last) for memory_id, times, last in found}
 
 
@@ -429,14 +440,17 @@ _REPETITIONS = (
 
 
 def ratings(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
-    """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half."""
-    found = connection.execute(_RATINGS, {"ids": ids})
-    return {memory_id: votes / (times + 1) for memory_id, votes, times in found}
+    """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half, but
+    one that says it is wrong counts whole."""
+    found = connection.execute(_RATINGS, {"ids": ids}).all()
+    return {memory_id: max(votes / (times + 1), -1.0) for memory_id, votes, times in found}
 
 
 _RATINGS = (
     sa.select(
-        _EVENTS.memory_id, sa.func.sum(sa.case((_EVENTS.event == "useful", 1), else_=-1)), sa.func.count()
+        _EVENTS.memory_id,
+        sa.func.sum(sa.case((_EVENTS.event == "useful", 1), (_EVENTS.event == "wrong", -2), else_=-1)),
+        sa.func.count(),
     )
     .where(among(_EVENTS.memory_id, "ids"), _EVENTS.event.in_(RATINGS))
     .group_by(_EVENTS.memory_id)
@@ -473,8 +487,8 @@ def rate(
 
 def standing(connection: sa.Connection, scope: Scope, limit: int) -> tuple[Memory, ...]:
     """Preferences and procedures that hold now, the most important first, then the latest."""
-    found = connection.execute(_STANDING, {"limit": limit, **seen_by(scope)})
-    return tuple(memory_of(row) for row in found)
+    found = connection.execute(_STANDING, {"limit": limit, **seen_by(scope)}).all()
+    return tuple(map(memory_of, found))
 
 
 _MEMORY = schema.memory.c
@@ -483,6 +497,8 @@ _STANDING = (
     .where(
         among(_MEMORY.owner, "owners"),
         schema.STANDING,
+        # What rules have read of likes and dislikes is found by its words, and would fill every answer.
+        (_MEMORY.origin != "rules") | (_MEMORY.kind == "procedure"),
         alive(now=NOW),
         _MEMORY.state == "active",
         sa.or_(_MEMORY.valid_until.is_(None), _MEMORY.valid_until > NOW),

@@ -57,7 +57,8 @@ def said_since(connection: sa.Connection, owner: str, after_seq: int) -> list[Sa
             columns.observed_at,
             columns.text,
         )
-        .where(columns.owner == owner, columns.seq > after_seq, alive())
+        # What rules have drawn says again what was said, and would count its words twice.
+        .where(columns.owner == owner, columns.seq > after_seq, columns.origin != "rules", alive())
         .order_by(columns.seq)
     )
     return [

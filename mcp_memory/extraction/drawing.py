@@ -1,0 +1,242 @@
+"""Draws a fact from a statement: its words with the time worked out, whom it mentions, what it relates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from mcp_memory.dates import Tense, Time, times_in
+from mcp_memory.extraction import statements
+from mcp_memory.extraction.entities import find_entities
+from mcp_memory.extraction.facts import FoundFact
+from mcp_memory.extraction.people import ADVERBS, Reader, Who
+from mcp_memory.extraction.statements import Said, Statement
+from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
+
+
+def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: bool) -> list[FoundFact]:
+    """What the rest of a clause states of its subject, as facts."""
+    rest = _INNER_ADVERBS.sub(r"\1", _LEADING_ADVERBS.sub("", rest))
+    if who.name != reader.me and _NOT_THIRD.match(rest) and not reader.is_they:
+        return []
+    if rest.startswith(("never ", "hardly ", "rarely ", "barely ")):
+        rest = f"do not {rest.partition(' ')[2]}"
+    tense: Tense = "future" if _AHEAD.search(rest) else "past"
+    observed_at = reader.turn.observed_at
+    found = times_in(rest, observed_at, tense)
+    spans = [one for one in found if one.preposition not in ("before", "after", "over", "about")]
+    times = spans if _since_until(spans) else [one for one in spans if one.preposition != "from"]
+    bare = _without(rest, times)
+    time = led or (times[0] if len(times) == 1 else None)
+    since_until = _since_until(times)
+    is_ahead = any(one.first > observed_at for one in (*times, *([led] if led else [])))
+    said = Said(
+        bare,
+        employers=reader.talk.employers,
+        speaks_of_work=reader.speaks_of_work,
+        is_ahead=is_ahead,
+        has_time=bool(times or led),
+        lasts=any(_lasts(one) for one in times),
+        is_now=re.search(r"\b(?:now|these days|nowadays|currently)\b", rest) is not None,
+    )
+    stated = statements.read(said)
+    facts: list[FoundFact] = []
+    for one in stated:
+        if is_olden and one.slot is not None and one.kind == "fact":
+            continue
+        fact = fact_of(one, who, time, since_until, reader)
+        if fact is not None:
+            facts.append(fact)
+    return facts
+
+
+# "Themes like love" and "Unconditional love is" are about nobody of that name.
+_NOT_THIRD = re.compile(
+    r"(?:live|work|like|love|enjoy|hate|prefer|use|play|speak|drink|eat|own|study|have|am|are|do|plan"
+    r"|want|hope|report|"
+    r"drive|teach|collect|smoke|adore|dislike|practice)\b"
+)
+_AHEAD = re.compile(
+    r"\bstarting\b|"
+    r"^(?:will|am|is|are|plans?|(?:have|has) (?!been\b|lived|worked|had)|wants?|would|intends?|hopes?"
+    r"|do not|no longer)\b|\btomorrow\b|\bnext\b"
+)
+
+
+def _lasts(time: Time) -> bool:
+    return time.preposition == "since" or time.expression.lower().startswith(
+        ("for ", "the past", "the last", "past", "last few")
+    )
+
+
+def _since_until(times: Sequence[Time]) -> tuple[Time, Time] | None:
+    """ "From 2015 to 2019", "since May until June"."""
+    if (
+        len(times) == 2
+        and times[0].preposition in ("from", "since", "between")
+        and times[1].preposition in ("to", "until", "till")
+    ):
+        return times[0], times[1]
+    return None
+
+
+def _without(text: str, times: Sequence[Time]) -> str:
+    parts: list[str] = []
+    position = 0
+    for time in times:
+        parts.append(text[position : time.start].rstrip(" ,"))
+        position = time.end
+    parts.append(text[position:])
+    return " ".join(" ".join(parts).split()).replace(" ,", ",").strip(" ,.")
+
+
+def fact_of(
+    one: Statement, who: Who, time: Time | None, span: tuple[Time, Time] | None, reader: Reader
+) -> FoundFact | None:
+    subject = one.subject or who
+    if not _is_storable(one, subject):
+        return None
+    observed_at = reader.turn.observed_at
+    valid_from, valid_until, when = None, None, ""
+    if one.dated != "undated":
+        valid_from, valid_until, when = _dated(one, time, span)
+    if one.slot == "is aged":
+        valid_from = observed_at
+    text = one.whole or f"{subject.name} {one.says}{when}."
+    if one.slot == "is aged":
+        text = f"{subject.name} was {one.says.removeprefix('is ')} on {observed_at:%Y-%m-%d}."
+    slot = one.slot if subject.is_one else None
+    relations = _relations(one, subject, valid_from, observed_at)
+    others = [NewEntity(name=thing.name, type=thing.type) for thing in (one.object, *one.entities) if thing]
+    return FoundFact(
+        text=text,
+        kind=one.kind,
+        sources=(reader.turn.id,),
+        subject=subject.name,
+        slot=slot,
+        importance=one.importance,
+        valid_from=valid_from,
+        valid_until=valid_until,
+        entities=entities_in(text, (entity(subject), *others)),
+        relations=relations,
+        negates=one.negates,
+    )
+
+
+def _is_storable(one: Statement, subject: Who) -> bool:
+    """Whether its names are as long as names may be, and it relates nothing to itself."""
+    names = [subject.name, *(thing.name for thing in (one.object, *one.entities) if thing is not None)]
+    if any(not 0 < len(name.strip()) <= MAX_IDENTIFIER for name in names):
+        return False
+    return one.object is None or name_key(one.object.name) != name_key(subject.name)
+
+
+def entity(who: Who) -> NewEntity:
+    aliases = tuple(alias for alias in who.aliases if 0 < len(alias) <= MAX_IDENTIFIER)
+    return NewEntity(name=who.name, type=who.type, aliases=aliases)
+
+
+def entities_in(text: str, first: Sequence[NewEntity]) -> tuple[NewEntity, ...]:
+    found: dict[str, NewEntity] = {}
+    for one in first:
+        found.setdefault(name_key(one.name), one)
+    known = {name_key(name) for one in first for name in (one.name, *one.aliases)} | {name_key("user")}
+    for one in find_entities(text, limit=8):
+        if name_key(one.name) not in known:
+            found.setdefault(name_key(one.name), NewEntity(name=one.name, type=one.type))
+    return tuple(found.values())
+
+
+def _relations(
+    one: Statement, subject: Who, valid_from: datetime | None, observed_at: datetime
+) -> tuple[NewRelation, ...]:
+    if one.predicate is None or one.object is None or name_key(one.object.name) == name_key(subject.name):
+        return ()
+    # What is over was true until it was ended.
+    ended = (valid_from or observed_at) if one.negates and one.predicate != "dislikes" else None
+    since = valid_from if not one.negates and one.dated in ("state", "event") else None
+    return (
+        NewRelation(
+            subject=subject.name,
+            predicate=one.predicate,
+            object=one.object.name,
+            valid_from=since,
+            valid_until=ended,
+        ),
+    )
+
+
+def _dated(
+    one: Statement, time: Time | None, span: tuple[Time, Time] | None
+) -> tuple[datetime | None, datetime | None, str]:
+    """Since when, until when, and the words for it."""
+    if span is not None and not one.negates:
+        return span[0].first, span[1].last, f" from {days_of(span[0])} to {days_of(span[1])}"
+    if time is None:
+        return None, None, ""
+    words = _when(time)
+    if (
+        one.dated == "state"
+        and one.says.startswith(_HOLDS)
+        and time.preposition not in ("until", "till", "by")
+    ):
+        # "Works at Acme on Monday" would be over on Tuesday.
+        words = words if " since " in words else f" since {days_of(time)}"
+    match one.dated:
+        case "state" if time.preposition in ("until", "till", "by"):
+            return None, (None if one.negates else time.last), words
+        case "state":
+            return time.first, None, words
+        case "plan" if time.preposition in ("until", "till", "by"):
+            return None, time.last, words
+        case _:
+            if time.preposition in ("since", "from", "starting"):
+                return time.first, None, words
+            return time.first, time.last, words
+
+
+_HOLDS = ("works ", "lives ", "is ", "has ", "studies ", "uses ", "plays ", "speaks ", "owns ")
+
+
+def _when(time: Time) -> str:
+    if time.expression.lower().startswith(
+        ("for ", "the past", "the last", "past", "over the", "in the past", "in the last")
+    ):
+        return (
+            f" since about {time.first:%Y-%m}"
+            if (time.last - time.first).days > 60
+            else f" since about {time.first:%Y-%m-%d}"
+        )
+    days = days_of(time)
+    preposition = time.preposition
+    if preposition in ("since", "until", "till", "by", "from", "starting"):
+        return f" {preposition} {days}"
+    if days.startswith(("the ", "between ", "summer", "spring", "autumn", "winter")):
+        return f" {days}" if days.startswith("between") else f" in {days}"
+    return f" on {days}" if len(days) == 10 else f" in {days}"
+
+
+def days_of(time: Time) -> str:
+    first, last = time.first.date(), time.last.date()
+    length = (last - first).days
+    if length == 0:
+        return f"{first}"
+    if first.day == 1 and (last + timedelta(days=1)).day == 1 and last.year < 9999:
+        if (first.month, last.month) == (1, 12) and first.year == last.year:
+            return f"{first:%Y}"
+        if (first.year, first.month) == (last.year, last.month):
+            return f"{first:%Y-%m}"
+    if first.year % 10 == 0 and (first.month, last.month, last.year - first.year) == (1, 12, 9):
+        return f"the {first.year}s"
+    if length == 6 and first.weekday() == 0:
+        return f"the week of {first}"
+    return f"between {first} and {last}"
+
+
+_LEADING_ADVERBS = re.compile(rf"^(?:(?:{ADVERBS}),? )+")
+
+
+_INNER_ADVERBS = re.compile(
+    rf"^((?:am|is|are|have|has|had|was|were|do|does|did|will|would|can)(?: not)? )(?:(?:{ADVERBS}) )+"
+)

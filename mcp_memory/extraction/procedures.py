@@ -1,0 +1,66 @@
+"""Orders that stand and how things are done: "always answer in French", "to deploy, run make release"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from mcp_memory.extraction.drawing import entities_in
+from mcp_memory.extraction.facts import FoundFact, Turn
+
+
+def procedure(sentence: str, turn: Turn, is_suspicious: Callable[[str], bool]) -> FoundFact | None:
+    """An order that stands, or how something is done; kept as it was said."""
+    if len(sentence) > 400 or sentence.rstrip().endswith("?"):
+        return None
+    text = " ".join(sentence.split())
+    fits = any(form.search(text) for form in (_STANDING, _FROM_NOW_ON, _WHENEVER, _HOW_TO))
+    if not fits or is_suspicious(text) or (turn.is_statement and is_suspicious(turn.text)):
+        return None
+    return FoundFact(
+        text=text, kind="procedure", sources=(turn.id,), importance=0.65, entities=entities_in(text, ())
+    )
+
+
+_ORDERS = (
+    "add|address|answer|apply|ask|attach|avoid|backup|back up|begin|book|build|bring|call|cc|check"
+    "|choose|close|commit|"
+    "compile|confirm|copy|create|delete|deploy|disable|do|double-check|draft|edit|email|enable|end"
+    "|enter|exclude|"
+    "execute|export|fetch|filter|fix|follow|format|forward|give|greet|ignore|include|install|keep"
+    "|lint|list|log|make|mention|"
+    "merge|mock|notify|offer|open|order|pin|press|print|prefix|pull|push|put|quote|rebase|record"
+    "|reboot|refer|reload|remind|remove|"
+    "rename|reply|reserve|reset|respond|restart|retry|return|review|rotate|round|run|save|schedule"
+    "|send|set|shorten|show|sign|skip|"
+    "sort|speak|squash|start|state|stop|store|suggest|summari[sz]e|switch|tag|tell|test|translate"
+    "|turn|update|upload|"
+    "use|validate|verify|wait|warn|write"
+)
+"""Verbs by which one says how something is to be done."""
+_POLITELY = r"(?:please,? |and |also,? |just |remember(?: to|:)? |note: |rule: )*"
+_STANDING = re.compile(
+    rf"^{_POLITELY}(?:always|never|don't ever|do not ever|never ever)(?: please)? (?:{_ORDERS})\b(?! "
+    rf"(?:it|that|so)\b[^,]{{0,10}}$)",
+    re.IGNORECASE,
+)
+_FROM_NOW_ON = re.compile(
+    rf"^(?:from now on|going forward|in (?:the )?future),? {_POLITELY}(?:always |never |don't "
+    rf"|do not )?(?:{_ORDERS})\b"
+    rf"|^{_POLITELY}(?:{_ORDERS})\b.{{3,200}}\bfrom now on[.!]?$",
+    re.IGNORECASE,
+)
+_WHENEVER = re.compile(
+    rf"^(?:whenever|every time|each time|when|if) (?:I|we|you) [^,]{{3,80}}, {_POLITELY}(?:always "
+    rf"|then |don't |never )*(?:{_ORDERS})\b"
+    rf"|^{_POLITELY}(?:{_ORDERS})\b[^,]{{3,120}} (?:whenever|every time|each time) (?:I|you|we) ",
+    re.IGNORECASE,
+)
+_HOW_TO = re.compile(
+    r"^(?:in order )?to (?!be\b|me\b|my\b|him\b|her\b|us\b|the\b|a\b|whom\b|this\b|that\b"
+    r"|date\b)[a-z]+[^,]{0,80}, "
+    r"(?:you (?:need to|have to|must|should) |we (?:need to|have to|must|should)? ?|first |just "
+    r"|simply |always )*"
+    rf"(?:click|hold|go to|select|type|{_ORDERS})\b",
+    re.IGNORECASE,
+)
