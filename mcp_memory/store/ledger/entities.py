@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,6 +40,8 @@ class _Named:
     ref: EntityRef
     is_guessed: bool
     """Whether its type is."""
+    homes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By name, as it is spelled, who of those that count as it has it."""
 
 
 def join(
@@ -74,15 +76,18 @@ def join(
         called = _as_the_user(given) if resolving.is_user(given.names[0], given.type) else given
         found = _entity_for(connection, domain, called, now, is_typed=is_typed)
         refs[found.ref.id] = found.ref
-        _spell(connection, domain, called.names, found, memory.id)
         for name in (*given.names, called.names[0]):
             by_name.setdefault(name, found)
             by_key.setdefault(name_key(name), found)
-        inserted = connection.execute(
-            insert(schema.mention)
-            .values(memory_id=memory.id, entity_id=found.ref.id)
-            .on_conflict_do_nothing()
+        spelled = {"domain": domain, "memory_id": memory.id}
+        connection.execute(
+            _SPELL,
+            [
+                {**spelled, "key": name_key(name), "home_id": home_id, "name": name}
+                for name, home_id in found.homes.items()
+            ],
         )
+        inserted = connection.execute(_MENTION, {"memory_id": memory.id, "entity_id": found.ref.id})
         joined |= inserted.rowcount > 0
     for relation in named_relations:
         # "Apple" and "apple" may both be here.
@@ -173,28 +178,44 @@ def _entity_for(
         known = {"type": called.type, "is_guessed": called.is_guessed}
         connection.execute(sa.update(schema.entity).where(schema.entity.c.id == found.home_id).values(known))
         found = replace(found, ref=found.ref.model_copy(update={"type": called.type}))
-    aliases = [name for name in called.names[1:] if not _is_taken(connection, domain, name, found)]
     # What it was found by it has; a new one has its name whoever else is called so.
-    for name in (called.names[0], *aliases) if is_new else aliases:
+    homes = {called.names[0]: found.home_id}
+    new = list(homes) if is_new else []
+    for name in called.names[1:]:
+        rows = _called(connection, domain, name_key(name))
+        has_it = [row.home_id for row in rows if row.entity_id == found.ref.id]
+        if has_it:
+            homes[name] = found.home_id if found.home_id in has_it else has_it[0]
+        elif not any(_may_mean(found, name, row) for row in rows):
+            homes[name] = found.home_id
+            new.append(name)
+    if new:
         connection.execute(
-            insert(schema.alias)
-            .values(
-                domain=domain,
-                key=name_key(name),
-                home_id=found.home_id,
-                alias=name,
-                entity_id=found.ref.id,
-                form=resolving.written_form(name),
-            )
-            .on_conflict_do_nothing()
+            _ALIAS,
+            [
+                {
+                    "domain": domain,
+                    "key": name_key(name),
+                    "home_id": found.home_id,
+                    "alias": name,
+                    "entity_id": found.ref.id,
+                    "form": resolving.written_form(name),
+                }
+                for name in new
+            ],
         )
-    return found
+    return replace(found, homes=homes)
+
+
+_SPELL = insert(schema.spelling).on_conflict_do_nothing()
+_MENTION = insert(schema.mention).on_conflict_do_nothing()
+_ALIAS = insert(schema.alias).on_conflict_do_nothing()
 
 
 def _known_by_name(
     connection: sa.Connection, domain: str, called: Called, *, is_typed: bool
 ) -> _Named | None:
-    rows = _called(connection, domain, schema.alias.c.key == name_key(called.names[0]))
+    rows = _called(connection, domain, name_key(called.names[0]))
     known = [Called(row.known_type, (row.alias,), row.is_guessed) for row in rows]
     place = resolving.chosen(called, known, is_typed=is_typed)
     if place is None:
@@ -207,10 +228,10 @@ def _known_by_name(
 def _known_otherwise(connection: sa.Connection, domain: str, called: Called) -> EntityRef | None:
     """The one entity that has this name in another written form; or that is known only by names which are
     given to this one too."""
-    rows = _called(connection, domain, schema.alias.c.form == resolving.written_form(called.names[0]))
+    form = resolving.written_form(called.names[0])
+    rows = connection.execute(_CALLED_BY_FORM, {"domain": domain, "form": form}).all()
     if not rows and called.names[0] != resolving.USER:
-        keys = [name_key(name) for name in called.names[1:]]
-        rows = _called(connection, domain, schema.alias.c.key.in_(keys))
+        rows = [row for name in called.names[1:] for row in _called(connection, domain, name_key(name))]
     refs = {row.entity_id: EntityRef(id=row.entity_id, name=row.name, type=row.known_type) for row in rows}
     guessed = {row.entity_id for row in rows if row.is_guessed}
     known = [Called(ref.type, _names(connection, ref.id), ref.id in guessed) for ref in refs.values()]
@@ -218,22 +239,27 @@ def _known_otherwise(connection: sa.Connection, domain: str, called: Called) -> 
     return None if place is None else list(refs.values())[place]
 
 
-def _called(connection: sa.Connection, domain: str, names: sa.ColumnElement[bool]) -> Sequence[Any]:
-    """Names of a domain and whose they are, the oldest entity first."""
-    query = (
-        sa.select(
-            schema.alias.c.home_id,
-            schema.alias.c.alias,
-            schema.alias.c.entity_id,
-            schema.entity.c.name,
-            known_type(schema.entity).label("known_type"),
-            _is_guessed().label("is_guessed"),
-        )
-        .join(schema.entity, schema.entity.c.id == schema.alias.c.entity_id)
-        .where(schema.alias.c.domain == domain, names)
-        .order_by(schema.entity.c.created_at, schema.entity.c.id, schema.alias.c.home_id)
+def _called(connection: sa.Connection, domain: str, key: str) -> Sequence[Any]:
+    """Who has a name in a domain, the oldest entity first."""
+    return connection.execute(_CALLED_BY_KEY, {"domain": domain, "key": key}).all()
+
+
+_CALLED = (
+    sa.select(
+        schema.alias.c.home_id,
+        schema.alias.c.alias,
+        schema.alias.c.entity_id,
+        schema.entity.c.name,
+        known_type(schema.entity).label("known_type"),
+        _is_guessed().label("is_guessed"),
     )
-    return connection.execute(query).all()
+    .join(schema.entity, schema.entity.c.id == schema.alias.c.entity_id)
+    .where(schema.alias.c.domain == sa.bindparam("domain"))
+    .order_by(schema.entity.c.created_at, schema.entity.c.id, schema.alias.c.home_id)
+)
+# Built once: every name of every memory is looked up, and building took longer than looking.
+_CALLED_BY_KEY = _CALLED.where(schema.alias.c.key == sa.bindparam("key"))
+_CALLED_BY_FORM = _CALLED.where(schema.alias.c.form == sa.bindparam("form"))
 
 
 def _names(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
@@ -241,14 +267,10 @@ def _names(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
     return tuple(connection.execute(query.order_by(schema.alias.c.key)).scalars())
 
 
-def _is_taken(connection: sa.Connection, domain: str, name: str, entity: _Named) -> bool:
-    """Whether it has the name already, or another has that could be meant: then it stays the other's."""
+def _may_mean(entity: _Named, name: str, row: Any) -> bool:
+    """Whether another who has this name could be meant by it: then it stays the other's."""
     this = Called(entity.ref.type, (name,), entity.is_guessed)
-    return any(
-        row.entity_id == entity.ref.id
-        or resolving.may_share(this, Called(row.known_type, (row.alias,), row.is_guessed))
-        for row in _called(connection, domain, schema.alias.c.key == name_key(name))
-    )
+    return resolving.may_share(this, Called(row.known_type, (row.alias,), row.is_guessed))
 
 
 def named(connection: sa.Connection, memory: Memory, name: str) -> tuple[str, str] | None:
@@ -638,34 +660,6 @@ def members(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
         query = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into == one)
         found.extend(connection.execute(query.order_by(schema.entity.c.id)).scalars())
     return tuple(found)
-
-
-def _spell(
-    connection: sa.Connection, domain: str, names: Sequence[str], named: _Named, memory_id: str
-) -> None:
-    """Note that this memory calls the entity so."""
-    for name in names:
-        known = (
-            sa.select(
-                sa.literal(domain),
-                schema.alias.c.key,
-                schema.alias.c.home_id,
-                sa.literal(memory_id),
-                sa.literal(name),
-            )
-            .where(
-                schema.alias.c.domain == domain,
-                schema.alias.c.key == name_key(name),
-                schema.alias.c.entity_id == named.ref.id,
-            )
-            .order_by(schema.alias.c.home_id != named.home_id, schema.alias.c.home_id)
-            .limit(1)
-        )
-        connection.execute(
-            insert(schema.spelling)
-            .from_select(["domain", "key", "home_id", "memory_id", "name"], known)
-            .on_conflict_do_nothing()
-        )
 
 
 def _respell(connection: sa.Connection, entity_id: str) -> None:
