@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
@@ -41,6 +41,8 @@ class Called:
 
     type: EntityType
     names: tuple[str, ...]
+    is_guessed: bool = False
+    """Its type is a guess, and tells it apart from nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,50 +81,42 @@ _EXACT: frozenset[EntityType] = frozenset({"email", "url", "handle", "code", "fi
 """Names in which every sign counts."""
 
 
-def is_compatible(one: EntityType, other: EntityType) -> bool:
+def is_compatible(one: Called, other: Called) -> bool:
     """Whether two types may be one entity's. "concept" is also what is said by who knows no better."""
-    return one == other or "concept" in (one, other) or any({one, other} <= group for group in _WAVERING)
+    types = {one.type, other.type}
+    is_unknown = one.is_guessed or other.is_guessed or "concept" in types
+    return is_unknown or len(types) == 1 or any(types <= group for group in _WAVERING)
 
 
-def may_share(name: str, entity_type: EntityType, other_name: str, other_type: EntityType) -> bool:
-    """Whether two names that differ in capitals at most may be one entity's: the fruit "apple" is not Apple.
+def may_share(one: Called, other: Called) -> bool:
+    """Whether two may be one whose first names differ in capitals at most: the fruit "apple" is not Apple.
 
     People are called in small letters too, so that tells nothing of them.
     """
-    if not is_compatible(entity_type, other_type):
-        return False
-    return not (
-        _is_noun_beside(name, entity_type, other_name, other_type)
-        or _is_noun_beside(other_name, other_type, name, entity_type)
-    )
+    return is_compatible(one, other) and not (_is_noun_beside(one, other) or _is_noun_beside(other, one))
 
 
-def _is_noun_beside(noun: str, noun_type: EntityType, name: str, name_type: EntityType) -> bool:
+def _is_noun_beside(noun: Called, name: Called) -> bool:
     return (
-        noun_type == "concept"
-        and name_type not in ("concept", "person")
-        and noun == noun.lower()
-        and name != name.lower()
+        noun.type == "concept"
+        and name.type not in ("concept", "person")
+        and noun.names[0] == noun.names[0].lower()
+        and name.names[0] != name.names[0].lower()
     )
 
 
-def chosen(
-    name: str, entity_type: EntityType, candidates: Sequence[tuple[str, EntityType]], *, is_typed: bool = True
-) -> int | None:
-    """The place of the one candidate that this name means, of those whose names are equal but for capitals.
+def chosen(new: Called, known: Sequence[Called], *, is_typed: bool = True) -> int | None:
+    """The place of the one who is meant, of those whose first names are equal to the new one's but for
+    capitals.
 
     Of several, the one of the same type, then the one spelled the same; None where none fits, or two fit
-    alike. Without `is_typed` nobody said what the name is of, as in a relation: then spelling tells more than
-    type, and small letters nothing.
+    alike. Where the type is a guess, spelling tells more; without `is_typed` nobody said what the name is of,
+    as in a relation, and small letters tell nothing.
     """
-    fits = [
-        place
-        for place, (other_name, other_type) in enumerate(candidates)
-        if not is_typed or may_share(name, entity_type, other_name, other_type)
-    ]
-    of_type = {place for place in fits if candidates[place][1] == entity_type}
-    spelled = {place for place in fits if candidates[place][0] == name}
-    for better in (of_type, spelled) if is_typed else (spelled, of_type):
+    fits = [place for place, other in enumerate(known) if not is_typed or may_share(new, other)]
+    of_type = {place for place in fits if known[place].type == new.type}
+    spelled = {place for place in fits if known[place].names[0] == new.names[0]}
+    for better in (of_type, spelled) if is_typed and not new.is_guessed else (spelled, of_type):
         fits = [place for place in fits if place in better] or fits
     # Two of one name and type are told apart by nothing; a third one would not help.
     return fits[0] if len(fits) == 1 or (fits and fits[0] in of_type) else None
@@ -192,44 +186,44 @@ def compare(one: Called, other: Called) -> Likeness:
 
     `same` needs one name in another written form, compatible types, and no two names that speak against it.
     """
-    if not is_compatible(one.type, other.type):
+    if not is_compatible(one, other):
         return Likeness("different")
-    pairs = [(_form(a), _form(b), a, b) for a in one.names for b in other.names]
-    found = max(
-        (_compared(one.type, other.type, *pair) for pair in pairs),
-        key=lambda likeness: likeness.score,
-        default=Likeness("different"),
-    )
-    if found.verdict == "same" and any(a.words == b.words and _disagree(a, b) for a, b, _, _ in pairs):
+    found = Likeness("different")
+    disagree = False
+    for name in one.names:
+        for other_name in other.names:
+            a, b = replace(one, names=(name,)), replace(other, names=(other_name,))
+            likeness = _compared(a, b)
+            disagree |= _disagree(_form(name), _form(other_name))
+            found = max(found, likeness, key=lambda likeness: likeness.score)
+    if found.verdict == "same" and disagree:
         return Likeness("review", 0.8, f"{found.why}, but another title or legal form is known")
     return found
 
 
-def _compared(
-    one_type: EntityType, other_type: EntityType, one: _Form, other: _Form, one_name: str, other_name: str
-) -> Likeness:
-    names = f"“{one_name}” and “{other_name}”"
-    if name_key(one_name) == name_key(other_name):
+def _compared(one: Called, other: Called) -> Likeness:
+    """Two of one name each."""
+    names = f"“{one.names[0]}” and “{other.names[0]}”"
+    a, b = _form(one.names[0]), _form(other.names[0])
+    types: set[EntityType] = {one.type, other.type}
+    if name_key(one.names[0]) == name_key(other.names[0]):
         return Likeness("review", 0.9, f"{names} are the same word, of another type or in other letters")
-    if {one_type, other_type} & _EXACT or _numbers(one) != _numbers(other):
+    if types & _EXACT or _numbers(a) != _numbers(b):
         return Likeness("different")
-    if one.words == other.words:
-        types = (one_type, other_type)
-        is_explained = (one.title == other.title or "person" in types) and (
-            one.legal == other.legal or "organisation" in types
+    if a.words == b.words:
+        is_explained = (a.title == b.title or "person" in types) and (
+            a.legal == b.legal or "organisation" in types
         )
-        is_long = len("".join(one.words)) >= SHORTEST
-        if is_explained and is_long and may_share(one_name, one_type, other_name, other_type):
+        if is_explained and len("".join(a.words)) >= SHORTEST and may_share(one, other):
             return Likeness("same", 1.0, f"{names} are one name in two written forms")
         return Likeness("review", 0.85, f"{names} are nearly one name")
-    return _contained(one_type, other_type, one, other, names)
+    return _contained(types, a, b, names)
 
 
 def _disagree(one: _Form, other: _Form) -> bool:
     """Mr. and Mrs. John Smith are two, and so are Acme Inc. and Acme GmbH."""
-    return bool(one.title and other.title and one.title != other.title) or bool(
-        one.legal and other.legal and one.legal != other.legal
-    )
+    titles, legal = {one.title, other.title} - {""}, {one.legal, other.legal} - {""}
+    return one.words == other.words and (len(titles) > 1 or len(legal) > 1)
 
 
 def _numbers(form: _Form) -> list[str]:
@@ -239,16 +233,13 @@ def _numbers(form: _Form) -> list[str]:
 _MADE: frozenset[EntityType] = frozenset({"organisation", "product", "project", "tool"})
 
 
-def _contained(
-    one_type: EntityType, other_type: EntityType, one: _Form, other: _Form, names: str
-) -> Likeness:
+def _contained(types: set[EntityType], one: _Form, other: _Form, names: str) -> Likeness:
     """Ann may be Ann Miller, and so may Miller; Acme may be Acme Robotics. Lisbon is not Lisbon Airport."""
     short, long = sorted((one.words, other.words), key=len)
     begins, ends = long[: len(short)] == short, long[-len(short) :] == short
     if not short or len("".join(short)) < SHORTEST or not (begins or ends):
         return Likeness("different")
     why = f"{names}: one is part of the other"
-    types = {one_type, other_type}
     if "person" in types:
         return Likeness("review", 0.7 if types == {"person"} else 0.6, why)
     if begins and types <= _MADE:
@@ -261,7 +252,7 @@ def _contained(
 def only_same(new: Called, known: Sequence[Called]) -> int | None:
     """The place of the one entity that a new one is, by its first name in another written form; or that is
     known only by names which are given to the new one too. None where two come near."""
-    name = Called(new.type, new.names[:1])
+    name = replace(new, names=new.names[:1])
     near = [
         (place, likeness.verdict)
         for place, other in enumerate(known)
@@ -270,7 +261,7 @@ def only_same(new: Called, known: Sequence[Called]) -> int | None:
     if near:
         return near[0][0] if len(near) == 1 and near[0][1] == "same" else None
     given = set(map(name_key, new.names[1:]))
-    if len(known) == 1 and is_compatible(new.type, known[0].type):
+    if len(known) == 1 and is_compatible(new, known[0]):
         # Bob, if Robert is "also Bob"; but not one who is known as Bob Smith too, and not Ann, if Ann Miller
         # is "also Ann": that says no more than her name does.
         return 0 if given.issuperset(map(name_key, known[0].names)) else None

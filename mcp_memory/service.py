@@ -330,7 +330,7 @@ class Service:
         parts = await self._ledger.read(merging.merged, scope, entity)
         parts = parts or await self._ledger.read(merging.merged_into, scope, entity)
         if not parts:
-            await self._entity_id(scope, entity)
+            await self._found(scope, entity)
             raise InvalidInput("entity", f"{shown(entity)} was not merged; there is nothing to split")
         part, *others = parts
         if others:
@@ -345,8 +345,9 @@ class Service:
         """Pairs of entities that may be one, likeliest first: by their names, and by what these mean."""
         pairs: list[MaybeOne] = []
         degraded: tuple[str, ...] = ()
-        for known in await self._ledger.read(merging.reviewed, scope, REVIEWED):
-            called = [resolving.Called(one.type, (one.name, *one.aliases)) for one in known]
+        for of_domain in await self._ledger.read(merging.reviewed, scope, REVIEWED):
+            known = [entity for entity, _ in of_domain]
+            called = [one for _, one in of_domain]
             try:
                 vectors = await self._embedder.embed([one.name for one in known]) if known else None
             except EmbeddingError as error:
@@ -502,11 +503,11 @@ class Service:
     async def _mentioning(self, scope: Scope, entity: str | None) -> tuple[str, ...] | None:
         if entity is None:
             return None
-        entity_id = await self._entity_id(scope, entity)
-        return await self._store.mentioning(entity_id, IDS_PER_FILTER)
-
-    async def _entity_id(self, scope: Scope, entity: str) -> str:
-        return (await self._found(scope, entity))[0].id
+        # All that are called so: whoever asks by a name does not know that there are two.
+        found = [
+            await self._store.mentioning(one.id, IDS_PER_FILTER) for one in await self._found(scope, entity)
+        ]
+        return tuple(dict.fromkeys(memory_id for ids in found for memory_id in ids))
 
     async def _found(self, scope: Scope, entity: str) -> tuple[Entity, ...]:
         """All that this may mean, likeliest first. Raises EntityNotFound."""
@@ -568,9 +569,9 @@ class Service:
 
     async def _plan(self, scope: Scope, request: ForgetRequest) -> ForgetPlan:
         now = datetime.now(UTC)
-        entity_id = None if request.entity is None else await self._entity_id(scope, request.entity)
+        meant = () if request.entity is None else await self._found(scope, request.entity)
         selection = Selection(
-            entity_id=entity_id,
+            entity_ids=tuple(one.id for one in meant),
             session_id=request.session,
             before=request.before,
             ids=None if request.query is None else await self._about(scope, request.query, now),

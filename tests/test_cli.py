@@ -90,6 +90,32 @@ def test_entities_are_listed_and_one_is_shown_whole(terminal: Terminal, known: s
     assert known in whole
 
 
+def test_two_entities_are_merged_shown_and_split_again(terminal: Terminal, known: str) -> None:
+    ids = [
+        terminal.json("add", text)["memories"][0]["id"]
+        for text in ("Bartholomew Fenn met Barty yesterday.", "Katherine Fenn called Catherine Fenn.")
+    ]
+    listed = terminal.read("entities", "list", "--query", "fenn")
+    assert "Bartholomew Fenn" in listed
+    review = terminal.read("entities", "review")
+    assert "“Catherine Fenn” and “Katherine Fenn” are near in meaning" in review.replace(
+        "“Katherine Fenn” and “Catherine Fenn”", "“Catherine Fenn” and “Katherine Fenn”"
+    )
+    assert "are two" in terminal.read("entities", "apart", "Katherine Fenn", "Catherine Fenn")
+    assert terminal.json("entities", "review")["total"] == review.count("   A ") - 1
+    merged = terminal.read("entities", "merge", "Bartholomew Fenn", "Barty")
+    gone = terminal.json("entities", "merge", "Bartholomew Fenn", "Barty")["gone"]["id"]
+    assert merged == (
+        f"Merged “Barty” (person) [{gone}] into “Bartholomew Fenn” (person) "
+        f"[{terminal.json('entities', 'show', 'Barty')['entities'][0]['id']}]: 1 memory concerned. "
+        f"To undo it: mcp-memory entities split {gone}\n"
+    )
+    assert "also Barty" in terminal.read("entities", "show", "Bartholomew Fenn")
+    assert terminal.read("entities", "split", gone).startswith(f"“Barty” (person) [{gone}] is one of its own")
+    assert [one["name"] for one in terminal.json("entities", "Barty")["entities"]] == ["Barty"]
+    terminal.json("forget", *ids)
+
+
 def test_a_dash_reads_the_statement_from_stdin(terminal: Terminal, known: str) -> None:
     added = terminal.json("add", "-", stdin="Zoë bakes sourdough — every Sunday.\n")
     memory_id = added["memories"][0]["id"]
@@ -158,6 +184,12 @@ def test_rebuild_makes_indexes_that_agree(terminal: Terminal, known: str) -> Non
         (["search", "x", "--since", "2025-01-01", "--until", "2024-01-01"], 2, "later than until"),
         (["show", "m_nobody"], 1, "No memory with the id 'm_nobody'"),
         (["entities", "Nobody"], 1, "No entity 'Nobody'"),
+        (["entities", "show", "Nobody"], 1, "No entity 'Nobody'"),
+        (["entities", "merge", "Lisbon", "Nobody"], 1, "No entity 'Nobody'"),
+        (["entities", "merge", "Lisbon", "Lisbon"], 2, "give two"),
+        (["entities", "split", "Lisbon"], 2, "was not merged"),
+        (["entities", "apart", "Lisbon", "Lisbon"], 2, "is the same entity"),
+        (["entities", "review", "--limit", "0"], 2, "limit"),
         (["forget"], 2, "in one way"),
         (["forget", "--plan", "p_none"], 1, "No plan 'p_none'"),
         (["import", "/nowhere.jsonl"], 2, "cannot be read"),
@@ -233,6 +265,9 @@ def test_help_shows_each_command_with_an_example(terminal: Terminal) -> None:
     overview = terminal.read("--help")
     assert all(f"\n  {command}" in overview for command in commands)
     assert "Exit codes" in overview
+    of_entities = terminal.read("entities", "--help")
+    assert all(f"\n  {command}" in of_entities for command in "list show merge split review apart".split())
+    assert "Example: mcp-memory entities merge" in terminal.read("entities", "merge", "--help")
     assert "Example: mcp-memory search" in terminal.read("search", "--help")
 
 

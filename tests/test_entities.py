@@ -74,6 +74,7 @@ class Said:
     entities: tuple[NewEntity, ...]
     relations: tuple[NewRelation, ...] = ()
     subject: int | None = None
+    is_guessed: bool = False
 
 
 def write(connection: sa.Connection, number: int, said: Said) -> str:
@@ -86,7 +87,7 @@ def write(connection: sa.Connection, number: int, said: Said) -> str:
         observed_at=NOW + timedelta(days=number),
         recorded_at=NOW,
     )
-    memories.write(connection, [Draft(memory, said.entities, said.relations)])
+    memories.write(connection, [Draft(memory, said.entities, said.relations, is_guessed=said.is_guessed)])
     if said.subject is not None:
         subject = said.entities[said.subject % len(said.entities)].name
         named = entities.named(connection, memory, subject)
@@ -158,7 +159,7 @@ def _said(draw: st.DrawFn) -> Said:
         for one, other in ends
         if name_key(one) != name_key(other)
     )
-    return Said(named, relations, draw(st.none() | st.integers(0, 2)))
+    return Said(named, relations, draw(st.none() | st.integers(0, 2)), draw(st.booleans()))
 
 
 _places = st.tuples(st.integers(0, 5), st.integers(0, 5))
@@ -362,6 +363,25 @@ async def test_a_person_and_a_place_of_one_name_are_two(service: Service, scope:
     assert {one.type for one in page.entities} == {"person", "place"}
     with pytest.raises(InvalidInput, match="several are called 'Paris'"):
         await service.merge_entities(scope, "Paris", "Paris")
+
+
+async def test_a_type_that_rules_guess_makes_nobody_two(service: Service, scope: Scope) -> None:
+    await add(service, scope, "I went to Tomás and Pixel in Porto.")
+    await add(service, scope, "Tomás said that Pixel sleeps.")
+    assert await names(service, scope) == ["Pixel", "Porto", "Tomás"]
+    await add(service, scope, "three", person("Tomás"))
+    assert (await whole(service, scope, "Tomás")).entity.type == "person"
+    assert len(await names(service, scope)) == 3
+
+
+async def test_a_name_that_two_have_finds_and_forgets_both(service: Service, scope: Scope) -> None:
+    one = await add(service, scope, "The office moved.", person("Paris"))
+    two = await add(service, scope, "The office is new.", {"name": "Paris", "type": "place"})
+    found = await service.search(scope, SearchRequest(query="office", entity="Paris"))
+    assert {hit.memory.id for hit in found.hits} == {one, two}
+    plan = (await service.forget(scope, ForgetRequest(entity="Paris"))).plan
+    assert plan is not None
+    assert plan.count == 2
 
 
 async def test_a_type_that_was_not_known_is_learned(service: Service, scope: Scope) -> None:

@@ -55,14 +55,21 @@ def foreign(connection: sa.Connection, after_seq: int) -> tuple[Foreign, ...]:
 def _draft(connection: sa.Connection, memory: Memory, fingerprint: str) -> Draft:
     # By whose name it is, whoever that one counts as here.
     names = (
-        sa.select(schema.spelling.c.home_id, schema.entity.c.type, schema.spelling.c.name)
+        sa.select(
+            schema.spelling.c.home_id,
+            schema.entity.c.type,
+            schema.entity.c.is_guessed,
+            schema.spelling.c.name,
+        )
         .join(schema.entity, schema.entity.c.id == schema.spelling.c.home_id)
         .where(schema.spelling.c.memory_id == memory.id)
         .order_by(schema.spelling.c.home_id, schema.spelling.c.name != schema.entity.c.name)
     )
     spelled: dict[str, tuple[EntityType, list[str]]] = {}
-    for home_id, entity_type, name in connection.execute(names):
+    is_guessed = False
+    for home_id, entity_type, is_guess, name in connection.execute(names):
         spelled.setdefault(home_id, (entity_type, []))[1].append(name)
+        is_guessed |= is_guess
     sources = sa.select(schema.source.c.source_id).where(schema.source.c.memory_id == memory.id)
     called = {home_id: names[0] for home_id, (_, names) in spelled.items()}
     return Draft(
@@ -72,6 +79,7 @@ def _draft(connection: sa.Connection, memory: Memory, fingerprint: str) -> Draft
             for entity_type, names in spelled.values()
         ),
         _relations(connection, memory.id, called),
+        is_guessed=is_guessed,
         sources=tuple(connection.execute(sources).scalars()),
         statement=_statement(connection, memory.id, called),
         verdicts=_verdicts(connection, memory.id),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from mcp_memory.models import (
     Scope,
     name_key,
 )
+from mcp_memory.resolving import Called
 from mcp_memory.store.ledger import schema
 from mcp_memory.store.ledger.rows import COLUMNS, among, memory_of, scope_of, unindexed, visible
 from mcp_memory.store.ledger.schema import chunks, new_id
@@ -37,6 +38,10 @@ class _Named:
 
     home_id: str
     ref: EntityRef
+    is_guessed: bool
+    """Whether its type is."""
+    homes: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By name, as it is spelled, who of those that count as it has it."""
 
 
 def join(
@@ -54,30 +59,35 @@ def join(
     """
     domain = _domain_of(memory)
     now = memory.recorded_at
-    named = [(entity, not is_guessed) for entity in named_entities]
-    known = {name_key(name) for entity in named_entities for name in (entity.name, *entity.aliases)}
+    named = [
+        (Called(entity.type, (entity.name, *entity.aliases), is_guessed), True) for entity in named_entities
+    ]
+    known = {name_key(name) for called, _ in named for name in called.names}
     for relation in named_relations:
         for name in (relation.subject, relation.object):
             if name_key(name) not in known:
                 known.add(name_key(name))
-                named.append((NewEntity(name=name), False))
+                named.append((Called(UNKNOWN, (name,), is_guessed=True), False))
     by_name: dict[str, _Named] = {}
     by_key: dict[str, _Named] = {}
     refs: dict[str, EntityRef] = {}
     joined = False
     for given, is_typed in named:
-        entity = _called_the_user(given) if resolving.is_user(given.name, given.type) else given
-        found = _entity_for(connection, domain, entity, now, is_typed=is_typed)
+        called = _as_the_user(given) if resolving.is_user(given.names[0], given.type) else given
+        found = _entity_for(connection, domain, called, now, is_typed=is_typed)
         refs[found.ref.id] = found.ref
-        _spell(connection, domain, entity, found, memory.id)
-        for name in (given.name, *entity.aliases, entity.name):
+        for name in (*given.names, called.names[0]):
             by_name.setdefault(name, found)
             by_key.setdefault(name_key(name), found)
-        inserted = connection.execute(
-            insert(schema.mention)
-            .values(memory_id=memory.id, entity_id=found.ref.id)
-            .on_conflict_do_nothing()
+        spelled = {"domain": domain, "memory_id": memory.id}
+        connection.execute(
+            _SPELL,
+            [
+                {**spelled, "key": name_key(name), "home_id": home_id, "name": name}
+                for name, home_id in found.homes.items()
+            ],
         )
+        inserted = connection.execute(_MENTION, {"memory_id": memory.id, "entity_id": found.ref.id})
         joined |= inserted.rowcount > 0
     for relation in named_relations:
         # "Apple" and "apple" may both be here.
@@ -105,11 +115,10 @@ def join(
     return tuple(refs.values()), joined
 
 
-def _called_the_user(entity: NewEntity) -> NewEntity:
-    """Whoever is remembered, by all names that were given."""
-    names = dict.fromkeys((entity.name, *entity.aliases))
-    names.pop(resolving.USER, None)
-    return NewEntity.model_construct(name=resolving.USER, type="person", aliases=tuple(names))
+def _as_the_user(called: Called) -> Called:
+    """Whoever is remembered, by one name: "I" and "me" are understood without being kept."""
+    others = (name for name in called.names if not resolving.is_user(name, UNKNOWN))
+    return Called("person", (resolving.USER, *others))
 
 
 def known_type(entity: sa.FromClause) -> sa.ColumnElement[Any]:
@@ -126,91 +135,131 @@ def known_type(entity: sa.FromClause) -> sa.ColumnElement[Any]:
     return sa.case((entity.c.type != UNKNOWN, entity.c.type), else_=sa.func.coalesce(of_others, UNKNOWN))
 
 
+def _is_guessed() -> sa.ColumnElement[bool]:
+    """Whether what `known_type` says of `entity` is a guess, or comes from another."""
+    return sa.or_(schema.entity.c.is_guessed, schema.entity.c.type == UNKNOWN)
+
+
+def guessed(connection: sa.Connection, ids: Sequence[str]) -> frozenset[str]:
+    """Those of the entities whose type is a guess."""
+    found: set[str] = set()
+    for some in chunks(ids):
+        query = sa.select(schema.entity.c.id).where(schema.entity.c.id.in_(some), _is_guessed())
+        found.update(connection.execute(query).scalars())
+    return frozenset(found)
+
+
 def _entity_for(
-    connection: sa.Connection, domain: str, entity: NewEntity, now: datetime, *, is_typed: bool
+    connection: sa.Connection, domain: str, called: Called, now: datetime, *, is_typed: bool
 ) -> _Named:
-    """Who has this name in this domain: exactly, or in another written form, or a new one."""
-    found = _known_by_name(connection, domain, entity, is_typed=is_typed)
+    """Who is called so in this domain: exactly, or in another written form, or a new one."""
+    found = _known_by_name(connection, domain, called, is_typed=is_typed)
     is_new = found is None
     if found is None:
         home_id = new_id("e")
-        same = _known_otherwise(connection, domain, entity)
+        same = _known_otherwise(connection, domain, called)
         connection.execute(
             insert(schema.entity).values(
                 id=home_id,
                 domain=domain,
-                name=entity.name,
-                type=entity.type,
+                name=called.names[0],
+                type=called.type,
+                is_guessed=called.is_guessed,
                 created_at=now,
                 # As any other merge: a split takes it back.
                 merged_into=None if same is None else same.id,
             )
         )
-        found = _Named(home_id, same or EntityRef(id=home_id, name=entity.name, type=entity.type))
-    elif found.ref.type == UNKNOWN != entity.type:
-        connection.execute(
-            sa.update(schema.entity).where(schema.entity.c.id == found.home_id).values(type=entity.type)
-        )
-        found = replace(found, ref=found.ref.model_copy(update={"type": entity.type}))
-    aliases = [name for name in entity.aliases if not _is_taken(connection, domain, name, found)]
+        ref = same or EntityRef(id=home_id, name=called.names[0], type=called.type)
+        found = _Named(home_id, ref, called.is_guessed)
+    elif called.type != UNKNOWN and (
+        found.ref.type == UNKNOWN or (found.is_guessed and not called.is_guessed)
+    ):
+        known = {"type": called.type, "is_guessed": called.is_guessed}
+        connection.execute(sa.update(schema.entity).where(schema.entity.c.id == found.home_id).values(known))
+        found = replace(found, ref=found.ref.model_copy(update={"type": called.type}))
     # What it was found by it has; a new one has its name whoever else is called so.
-    for name in (entity.name, *aliases) if is_new else aliases:
+    homes = {called.names[0]: found.home_id}
+    new = list(homes) if is_new else []
+    for name in called.names[1:]:
+        rows = _called(connection, domain, name_key(name))
+        has_it = [row.home_id for row in rows if row.entity_id == found.ref.id]
+        if has_it:
+            homes[name] = found.home_id if found.home_id in has_it else has_it[0]
+        elif not any(_may_mean(found, name, row) for row in rows):
+            homes[name] = found.home_id
+            new.append(name)
+    if new:
         connection.execute(
-            insert(schema.alias)
-            .values(
-                domain=domain,
-                key=name_key(name),
-                home_id=found.home_id,
-                alias=name,
-                entity_id=found.ref.id,
-                form=resolving.written_form(name),
-            )
-            .on_conflict_do_nothing()
+            _ALIAS,
+            [
+                {
+                    "domain": domain,
+                    "key": name_key(name),
+                    "home_id": found.home_id,
+                    "alias": name,
+                    "entity_id": found.ref.id,
+                    "form": resolving.written_form(name),
+                }
+                for name in new
+            ],
         )
-    return found
+    return replace(found, homes=homes)
+
+
+_SPELL = insert(schema.spelling).on_conflict_do_nothing()
+_MENTION = insert(schema.mention).on_conflict_do_nothing()
+_ALIAS = insert(schema.alias).on_conflict_do_nothing()
 
 
 def _known_by_name(
-    connection: sa.Connection, domain: str, entity: NewEntity, *, is_typed: bool
+    connection: sa.Connection, domain: str, called: Called, *, is_typed: bool
 ) -> _Named | None:
-    rows = _called(connection, domain, schema.alias.c.key == name_key(entity.name))
-    place = resolving.chosen(
-        entity.name, entity.type, [(row.alias, row.known_type) for row in rows], is_typed=is_typed
-    )
+    rows = _called(connection, domain, name_key(called.names[0]))
+    known = [Called(row.known_type, (row.alias,), row.is_guessed) for row in rows]
+    place = resolving.chosen(called, known, is_typed=is_typed)
     if place is None:
         return None
     row = rows[place]
-    return _Named(row.home_id, EntityRef(id=row.entity_id, name=row.name, type=row.known_type))
+    ref = EntityRef(id=row.entity_id, name=row.name, type=row.known_type)
+    return _Named(row.home_id, ref, row.is_guessed)
 
 
-def _known_otherwise(connection: sa.Connection, domain: str, entity: NewEntity) -> EntityRef | None:
+def _known_otherwise(connection: sa.Connection, domain: str, called: Called) -> EntityRef | None:
     """The one entity that has this name in another written form; or that is known only by names which are
     given to this one too."""
-    rows = _called(connection, domain, schema.alias.c.form == resolving.written_form(entity.name))
-    if not rows and entity.name != resolving.USER:
-        keys = [name_key(name) for name in entity.aliases]
-        rows = _called(connection, domain, schema.alias.c.key.in_(keys))
+    form = resolving.written_form(called.names[0])
+    rows = connection.execute(_CALLED_BY_FORM, {"domain": domain, "form": form}).all()
+    if not rows and called.names[0] != resolving.USER:
+        rows = [row for name in called.names[1:] for row in _called(connection, domain, name_key(name))]
     refs = {row.entity_id: EntityRef(id=row.entity_id, name=row.name, type=row.known_type) for row in rows}
-    known = [resolving.Called(ref.type, _names(connection, ref.id)) for ref in refs.values()]
-    place = resolving.only_same(resolving.Called(entity.type, (entity.name, *entity.aliases)), known)
+    guessed = {row.entity_id for row in rows if row.is_guessed}
+    known = [Called(ref.type, _names(connection, ref.id), ref.id in guessed) for ref in refs.values()]
+    place = resolving.only_same(called, known)
     return None if place is None else list(refs.values())[place]
 
 
-def _called(connection: sa.Connection, domain: str, names: sa.ColumnElement[bool]) -> Sequence[Any]:
-    """Names of a domain and whose they are, the oldest entity first."""
-    query = (
-        sa.select(
-            schema.alias.c.home_id,
-            schema.alias.c.alias,
-            schema.alias.c.entity_id,
-            schema.entity.c.name,
-            known_type(schema.entity).label("known_type"),
-        )
-        .join(schema.entity, schema.entity.c.id == schema.alias.c.entity_id)
-        .where(schema.alias.c.domain == domain, names)
-        .order_by(schema.entity.c.created_at, schema.entity.c.id, schema.alias.c.home_id)
+def _called(connection: sa.Connection, domain: str, key: str) -> Sequence[Any]:
+    """Who has a name in a domain, the oldest entity first."""
+    return connection.execute(_CALLED_BY_KEY, {"domain": domain, "key": key}).all()
+
+
+_CALLED = (
+    sa.select(
+        schema.alias.c.home_id,
+        schema.alias.c.alias,
+        schema.alias.c.entity_id,
+        schema.entity.c.name,
+        known_type(schema.entity).label("known_type"),
+        _is_guessed().label("is_guessed"),
     )
-    return connection.execute(query).all()
+    .join(schema.entity, schema.entity.c.id == schema.alias.c.entity_id)
+    .where(schema.alias.c.domain == sa.bindparam("domain"))
+    .order_by(schema.entity.c.created_at, schema.entity.c.id, schema.alias.c.home_id)
+)
+# Built once: every name of every memory is looked up, and building took longer than looking.
+_CALLED_BY_KEY = _CALLED.where(schema.alias.c.key == sa.bindparam("key"))
+_CALLED_BY_FORM = _CALLED.where(schema.alias.c.form == sa.bindparam("form"))
 
 
 def _names(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
@@ -218,13 +267,10 @@ def _names(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
     return tuple(connection.execute(query.order_by(schema.alias.c.key)).scalars())
 
 
-def _is_taken(connection: sa.Connection, domain: str, name: str, entity: _Named) -> bool:
-    """Whether it has the name already, or another has that could be meant: then it stays the other's."""
-    return any(
-        row.entity_id == entity.ref.id
-        or resolving.may_share(name, entity.ref.type, row.alias, row.known_type)
-        for row in _called(connection, domain, schema.alias.c.key == name_key(name))
-    )
+def _may_mean(entity: _Named, name: str, row: Any) -> bool:
+    """Whether another who has this name could be meant by it: then it stays the other's."""
+    this = Called(entity.ref.type, (name,), entity.is_guessed)
+    return resolving.may_share(this, Called(row.known_type, (row.alias,), row.is_guessed))
 
 
 def named(connection: sa.Connection, memory: Memory, name: str) -> tuple[str, str] | None:
@@ -614,32 +660,6 @@ def members(connection: sa.Connection, entity_id: str) -> tuple[str, ...]:
         query = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into == one)
         found.extend(connection.execute(query.order_by(schema.entity.c.id)).scalars())
     return tuple(found)
-
-
-def _spell(connection: sa.Connection, domain: str, entity: NewEntity, named: _Named, memory_id: str) -> None:
-    """Note that this memory calls the entity so."""
-    for name in (entity.name, *entity.aliases):
-        known = (
-            sa.select(
-                sa.literal(domain),
-                schema.alias.c.key,
-                schema.alias.c.home_id,
-                sa.literal(memory_id),
-                sa.literal(name),
-            )
-            .where(
-                schema.alias.c.domain == domain,
-                schema.alias.c.key == name_key(name),
-                schema.alias.c.entity_id == named.ref.id,
-            )
-            .order_by(schema.alias.c.home_id != named.home_id, schema.alias.c.home_id)
-            .limit(1)
-        )
-        connection.execute(
-            insert(schema.spelling)
-            .from_select(["domain", "key", "home_id", "memory_id", "name"], known)
-            .on_conflict_do_nothing()
-        )
 
 
 def _respell(connection: sa.Connection, entity_id: str) -> None:

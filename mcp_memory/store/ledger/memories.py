@@ -119,7 +119,8 @@ class Written:
 class Selection:
     """Which memories of a scope a wide forget means: those that fulfil every condition given."""
 
-    entity_id: str | None = None
+    entity_ids: tuple[str, ...] = ()
+    """Mentioning one of these, if there are any."""
     session_id: str | None = None
     before: datetime | None = None
     ids: tuple[str, ...] | None = None
@@ -525,9 +526,9 @@ def select(connection: sa.Connection, scope: Scope, selection: Selection) -> tup
         conditions.append(schema.memory.c.session_id == selection.session_id)
     if selection.before is not None:
         conditions.append(schema.memory.c.observed_at < selection.before)
-    if selection.entity_id is not None:
+    if selection.entity_ids:
         mentioning = sa.select(schema.mention.c.memory_id).where(
-            schema.mention.c.entity_id == selection.entity_id
+            schema.mention.c.entity_id.in_(selection.entity_ids)
         )
         conditions.append(schema.memory.c.id.in_(mentioning))
     query = (

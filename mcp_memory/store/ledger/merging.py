@@ -14,6 +14,7 @@ from typing import NamedTuple, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from mcp_memory import resolving
 from mcp_memory.models import Entity, EntityRef, EntityType, Scope, name_key
 from mcp_memory.store.ledger import entities, facts, index_work, schema
 from mcp_memory.store.ledger.rows import visible
@@ -241,11 +242,21 @@ def parted(connection: sa.Connection, ids: Sequence[str]) -> frozenset[tuple[str
     )
 
 
-def reviewed(connection: sa.Connection, scope: Scope, limit: int) -> tuple[tuple[Entity, ...], ...]:
-    """The entities to compare with each other: the most mentioned `limit` of each domain."""
-    return tuple(
-        entities.page(connection, scope, domain=domain, limit=limit)[0] for domain in entities.domains(scope)
-    )
+def reviewed(
+    connection: sa.Connection, scope: Scope, limit: int
+) -> tuple[tuple[tuple[Entity, resolving.Called], ...], ...]:
+    """The entities to compare with each other, and what is known of each: the most mentioned `limit` of each
+    domain."""
+    found: list[tuple[tuple[Entity, resolving.Called], ...]] = []
+    for domain in entities.domains(scope):
+        page, _ = entities.page(connection, scope, domain=domain, limit=limit)
+        guessed = entities.guessed(connection, [one.id for one in page])
+        found.append(
+            tuple(
+                (one, resolving.Called(one.type, (one.name, *one.aliases), one.id in guessed)) for one in page
+            )
+        )
+    return tuple(found)
 
 
 def _visible(connection: sa.Connection, scope: Scope, entity_id: str) -> Entity | None:

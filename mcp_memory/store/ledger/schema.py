@@ -128,6 +128,7 @@ entity = sa.Table(
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("created_at", Time, nullable=False),
+    sa.Column("is_guessed", sa.Boolean, nullable=False, server_default=sa.true()),
     # Set while it counts as another one: its names and mentions are the other's, until they are split.
     sa.Column("merged_into", sa.Text, sa.ForeignKey("entity.id", ondelete="SET NULL"), index=True),
 )
@@ -377,6 +378,8 @@ def _migration_4(connection: sa.Connection) -> None:
         "ALTER TABLE entity ADD COLUMN merged_into TEXT REFERENCES entity (id) ON DELETE SET NULL"
     )
     connection.exec_driver_sql("CREATE INDEX ix_entity_merged_into ON entity (merged_into)")
+    # Who said what type each is was not kept.
+    connection.exec_driver_sql("ALTER TABLE entity ADD COLUMN is_guessed BOOLEAN NOT NULL DEFAULT 1")
     _rehome(connection)
     for table in (statement, succession, extraction, llm_usage, apart):
         table.create(connection)
