@@ -38,7 +38,9 @@ def of_locomo(place: Path) -> Texts:
         for turn in session.turns
         if turn.text.strip()
     ]
-    asked = [question.query.text for conversation in locomo.conversations for question in conversation.questions]
+    asked = [
+        question.query.text for conversation in locomo.conversations for question in conversation.questions
+    ]
 
     def messages(count: int) -> Iterator[Message]:
         return itertools.islice(_repeated(turns), count)
