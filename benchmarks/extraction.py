@@ -20,7 +20,7 @@ from dialogues import DIALOGUES, Dialogue, Gold
 
 from mcp_memory.config import Config, load
 from mcp_memory.errors import ExtractionFailed
-from mcp_memory.extraction import Extraction, Extractor, FoundFact, Usage, create_extractor
+from mcp_memory.extraction import Extraction, Extractor, FoundFact, RulesExtractor, Usage, create_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ def main(
 
 
 async def _draw(config: Config, dialogues: Sequence[Dialogue], minutes: float) -> list[Drawn]:
-    extractor = create_extractor(config, lambda _: False)
-    assert extractor is not None
+    model = create_model(config, _is_suspicious)
+    extractor: Extractor = RulesExtractor(_is_suspicious) if model is None else model
     end = time.monotonic() + minutes * 60
     drawn: list[Drawn] = []
     for place, dialogue in enumerate(dialogues, start=1):
@@ -84,6 +84,10 @@ async def _draw(config: Config, dialogues: Sequence[Dialogue], minutes: float) -
         print(f"{place} of {len(dialogues)}: {drawn[-1].seconds:.0f} s, {note}", file=sys.stderr, flush=True)
     await extractor.aclose()
     return drawn
+
+
+def _is_suspicious(_: str) -> bool:
+    return False
 
 
 async def _drawn(extractor: Extractor, dialogue: Dialogue) -> Drawn:

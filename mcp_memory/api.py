@@ -7,9 +7,9 @@ import hmac
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from mcp_memory import __version__
 from mcp_memory.config import Config
@@ -17,6 +17,7 @@ from mcp_memory.models import (
     AddRequest,
     AddResult,
     Comparison,
+    Consolidated,
     EntitiesMerged,
     EntitiesParted,
     EntitiesRequest,
@@ -33,6 +34,7 @@ from mcp_memory.models import (
     Memory,
     MemoryDetail,
     Merged,
+    Profile,
     Rating,
     Rebuilding,
     Receipt,
@@ -104,6 +106,14 @@ class ReviewEntities(Scoped):
 class PartEntities(Scoped):
     one: Identifier
     other: Identifier
+
+
+class Consolidate(Scoped):
+    entity: Identifier | None = None
+
+
+class ShowProfile(Scoped):
+    wait: Annotated[float, Field(ge=0, le=600)] = 0.0
 
 
 class Forget(Scoped):
@@ -200,6 +210,9 @@ MERGE_ENTITIES = Operation("merge_entities", MergeEntities, EntitiesMerged, "Let
 SPLIT_ENTITY = Operation("split_entity", SplitEntity, EntitySplit, "Take a merge back.", LONG)
 REVIEW_ENTITIES = Operation("review_entities", ReviewEntities, EntitiesReview, "Who may be one.", LONG)
 PART_ENTITIES = Operation("part_entities", PartEntities, EntitiesParted, "Note that two are two.")
+CONSOLIDATE = Operation("consolidate", Consolidate, Consolidated, "Compare the facts about one entity.", LONG)
+UNCONSOLIDATE = Operation("unconsolidate", Scoped, int, "Take back what comparing facts has found.", LONG)
+PROFILE = Operation("profile", ShowProfile, Profile, "What holds whatever is asked.", LONG)
 FORGET = Operation("forget", Forget, ForgetResult, "Forget, or plan to.", LONG)
 UNFORGET = Operation("unforget", Unforget, Unforgotten, "Bring back what is hidden.")
 HIDDEN = Operation("hidden", Scoped, tuple[Hidden, ...], "What can still be brought back.")
@@ -226,6 +239,9 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     SPLIT_ENTITY,
     REVIEW_ENTITIES,
     PART_ENTITIES,
+    CONSOLIDATE,
+    UNCONSOLIDATE,
+    PROFILE,
     FORGET,
     UNFORGET,
     HIDDEN,

@@ -32,6 +32,7 @@ from mcp_memory.models import (
     Receipt,
     Scope,
     SearchRequest,
+    Succession,
     parse,
 )
 
@@ -48,6 +49,10 @@ _Result = TypeVar("_Result")
 
 STALLED_SECONDS = 60.0
 """Without any progress for so long, an index is waited for no more."""
+
+
+PORTRAIT_SECONDS = 90.0
+"""A portrait is waited for so long: two answers of a model."""
 
 
 class Exit(IntEnum):
@@ -444,6 +449,65 @@ def retry(context: typer.Context, as_json: AsJson = False) -> None:
     writes = _with_memory(context, lambda memory, _: memory.retry())
     said = f"{writes} writes are read again, in the background." if writes else "Nothing waits to be read."
     _show(Retried(writes=writes), as_json, lambda: [said])
+
+
+class Consolidation(BaseModel):
+    """What `consolidate` answers as JSON."""
+
+    entities: int = 0
+    facts: int = 0
+    found: list[Succession] = []
+    undone: int | None = None
+
+
+@app.command(epilog='Example: mcp-memory consolidate --entity "Ann Miller"')
+def consolidate(
+    context: typer.Context,
+    entity: Annotated[str | None, typer.Option(help="Compare the facts about this one alone.")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back all that was found so.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the model compare facts that were never compared: what is said again, and what ended what."""
+    done = Consolidation()
+
+    async def run(memory: MemoryAccess, scope: Scope) -> None:
+        if undo:
+            done.undone = await memory.unconsolidate(scope)
+            return
+        with _progress("comparing") as advance:
+            while True:
+                one = await memory.consolidate(scope, entity)
+                if one.entity is None:
+                    return
+                done.entities += 1
+                done.facts += one.facts
+                done.found += one.found
+                advance(done.entities, done.entities + one.left)
+
+    def lines() -> list[str]:
+        from mcp_memory import text as shown
+
+        return (
+            [shown.undone(done.undone)]
+            if done.undone is not None
+            else shown.consolidated(done.entities, done.facts, done.found)
+        )
+
+    try:
+        _with_memory(context, run)
+    finally:
+        # What was found before a call failed is kept, and told.
+        if done.found or done.undone is not None or sys.exception() is None:
+            _show(done, as_json, lines)
+
+
+@app.command(epilog="Example: mcp-memory profile")
+def profile(context: typer.Context, as_json: AsJson = False) -> None:
+    """What is known of you whatever is asked, as assistants read it."""
+    found = _with_memory(context, lambda memory, scope: memory.profile(scope, wait=PORTRAIT_SECONDS))
+    from mcp_memory import text as shown
+
+    _show(found, as_json, lambda: [shown.profile(found)])
 
 
 @app.command(epilog="Example: mcp-memory rebuild")

@@ -45,6 +45,7 @@ from mcp_memory.models import (
     AddRequest,
     AddResult,
     Comparison,
+    Consolidated,
     EntitiesMerged,
     EntitiesParted,
     EntitiesRequest,
@@ -59,6 +60,7 @@ from mcp_memory.models import (
     Memory,
     MemoryDetail,
     Merged,
+    Profile,
     Rating,
     Rebuilding,
     Receipt,
@@ -137,6 +139,15 @@ class OwnerClient:
 
     async def part_entities(self, scope: Scope, one: str, other: str) -> EntitiesParted:
         return await self._call(api.PART_ENTITIES, scope=scope, one=one, other=other)
+
+    async def consolidate(self, scope: Scope, entity: str | None = None) -> Consolidated:
+        return await self._call(api.CONSOLIDATE, scope=scope, entity=entity)
+
+    async def unconsolidate(self, scope: Scope) -> int:
+        return await self._call(api.UNCONSOLIDATE, scope=scope)
+
+    async def profile(self, scope: Scope, *, wait: float = 0.0) -> Profile:
+        return await self._call(api.PROFILE, scope=scope, wait=wait)
 
     async def forget(self, scope: Scope, request: ForgetRequest) -> ForgetResult:
         return await self._call(api.FORGET, scope=scope, request=request, write_id=_write_id())

@@ -165,6 +165,9 @@ class ExtractionConfig(_Section):
     remembered; `off` keeps the words alone."""
     custom_instructions: Annotated[str, Field(max_length=4_000)] = ""
     """What matters to you, in your own words: the model is told."""
+    profile: bool = False
+    """Whether the model writes a portrait of the user at the head of `memory://profile`, again whenever what
+    holds of them has changed."""
     attempts: Annotated[int, Field(ge=1, le=20)] = 6
     """How often one piece of work is tried, with growing pauses, before it waits for `mcp-memory retry`."""
 

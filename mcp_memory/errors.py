@@ -267,6 +267,16 @@ class ExtractionFailed(McpMemoryError):
         self.usage = usage
 
 
+class NoModel(McpMemoryError):
+    """What only a language model can do was asked for, and none is configured."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f'{what.capitalize()} needs a language model: set provider = "anthropic" under [extraction] in '
+            "config.toml; [llm] says which."
+        )
+
+
 class TokensSpent(ExtractionFailed):
     """Nothing is wrong: the day's tokens are spent, and `retry_after` says when there are more."""
 

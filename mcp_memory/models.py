@@ -490,13 +490,13 @@ class Repetition(_Value):
 
 
 class Succession(_Value):
-    """A fact, and what took its place, or says otherwise of the same thing."""
+    """A fact, and what took its place, or says otherwise of the same thing, or the same again."""
 
     old: Memory
     new: Memory
     at: Moment
-    """Since when the old one is no longer true."""
-    judgement: Literal["supersedes", "contradicts"] = "supersedes"
+    """Since when the old one is no longer true, if it is not."""
+    judgement: Literal["supersedes", "contradicts", "repeats"] = "supersedes"
 
 
 class Change(_Value):
@@ -599,6 +599,27 @@ class Relation(_Value):
     is_current: bool = True
     """Whether it holds now, as far as anybody said."""
     memory_id: str
+
+
+class Consolidated(_Value):
+    """What comparing the facts about one entity has found; `entity` is None when nothing was left to do."""
+
+    entity: EntityRef | None = None
+    facts: int = 0
+    """How many were compared."""
+    found: tuple[Succession, ...] = ()
+    left: int = 0
+    """Entities whose facts are still to be compared."""
+
+
+class Profile(_Value):
+    """What is known of the user whatever is asked."""
+
+    portrait: str = ""
+    """In prose, by the model; empty when none is asked, or it is being written."""
+    memories: tuple[Memory, ...] = ()
+    """Preferences, procedures and facts that hold, each kind newest first."""
+    degraded: tuple[str, ...] = ()
 
 
 class EntityDetail(_Value):

@@ -15,6 +15,7 @@ import anyio.to_thread
 from mcp_memory import resolving
 from mcp_memory.background import background
 from mcp_memory.config import Config
+from mcp_memory.consolidating import Consolidating
 from mcp_memory.embedding import Embedder, MemoryEmbedder, create_embedder
 from mcp_memory.errors import (
     EmbedderChanged,
@@ -24,21 +25,24 @@ from mcp_memory.errors import (
     IndexFailed,
     InvalidInput,
     MemoryNotFound,
+    NoModel,
     NothingHidden,
     PlanExpired,
     PlanNotFound,
     SessionNotFound,
     shown,
 )
-from mcp_memory.extraction import RulesExtractor, create_extractor, find_entities
+from mcp_memory.extraction import RulesExtractor, create_model, find_entities
 from mcp_memory.folder import OwnerRecord
 from mcp_memory.guard import admit, is_small_talk, reads_like_instruction
+from mcp_memory.metering import MeteredModel
 from mcp_memory.models import (
     MAX_ANSWER_TOKENS,
     Added,
     AddRequest,
     AddResult,
     Comparison,
+    Consolidated,
     EntitiesMerged,
     EntitiesParted,
     EntitiesRequest,
@@ -62,6 +66,7 @@ from mcp_memory.models import (
     Merged,
     NewEntity,
     NewRelation,
+    Profile,
     Rating,
     Rebuilding,
     Receipt,
@@ -74,12 +79,14 @@ from mcp_memory.models import (
     iso,
     name_key,
 )
+from mcp_memory.profiling import Portraits
 from mcp_memory.reconciling import says_the_same
 from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.search import Searcher, filter_of
 from mcp_memory.store import Draft, Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
 from mcp_memory.store.ledger import (
+    comparisons,
     entities,
     extractions,
     facts,
@@ -120,6 +127,9 @@ NEAREST = 5
 RELATED_CHARACTERS = 4_000
 """Of a passage, by which facts near it are found."""
 FACT_KINDS: tuple[Kind, ...] = ("fact", "preference", "event", "plan", "procedure")
+LASTING: tuple[Kind, ...] = ("preference", "procedure", "fact")
+PROFILE_OF_A_KIND = 50
+"""Kinds that make up the profile, for they hold whatever is asked; and how many of each."""
 USAGE_DAYS = 7
 """Days of which `stats` tells what they cost."""
 PATIENCE = 30.0
@@ -135,15 +145,16 @@ class Service:
         self._ledger = store.ledger
         self._embedder = embedder
         self.searcher = Searcher(store, embedder, config.search)
+        model = create_model(config, reads_like_instruction)
+        self._model = None if model is None else MeteredModel(model, store.ledger, config.llm)
         self._understanding = self._create_understanding()
+        self._portraits: Portraits | None = None
 
     def _create_understanding(self) -> Understanding | None:
-        extractor = create_extractor(self._config, reads_like_instruction)
-        if extractor is None:
+        if self._config.extraction.provider == "off":
             return None
-        by_rules = self._config.extraction.provider == "rules"
-        rules = extractor if by_rules else RulesExtractor(reads_like_instruction)
-        return Understanding(self._store, extractor, rules, self._config, self._related)
+        rules = RulesExtractor(reads_like_instruction)
+        return Understanding(self._store, self._model, rules, self._config, self._related)
 
     @classmethod
     @asynccontextmanager
@@ -158,14 +169,16 @@ class Service:
                 service = cls(config, store, embedder)
                 try:
                     async with background() as tasks:
+                        if service._model is not None and config.extraction.profile:
+                            service._portraits = Portraits(service._model, tasks)
                         if service._understanding is not None:
                             tasks.start_soon(service._understanding.run)
                         yield service
                 finally:
                     with anyio.CancelScope(shield=True):
                         await service.searcher.aclose()
-                        if service._understanding is not None:
-                            await service._understanding.aclose()
+                        if service._model is not None:
+                            await service._model.aclose()
         finally:
             with anyio.CancelScope(shield=True):
                 await embedder.aclose()
@@ -268,6 +281,29 @@ class Service:
             self._understanding.begin()
         return count
 
+    async def consolidate(self, scope: Scope, entity: str | None = None) -> Consolidated:
+        """Compare the facts about one entity, the given one or that with the newest fact: what is said again,
+        what ended what. Raises NoModel, EntityNotFound, InvalidInput, ExtractionFailed."""
+        if self._model is None:
+            raise NoModel("comparing facts")
+        one = None if entity is None else await self._one_entity(scope, "entity", entity)
+        consolidating = Consolidating(self._store, self._embedder, self._model)
+        return await consolidating.next(scope, None if one is None else one.id)
+
+    async def unconsolidate(self, scope: Scope) -> int:
+        """Take back all that `consolidate` has found; answers how much that was."""
+        return await self._ledger.write(comparisons.undo, scope)
+
+    async def profile(self, scope: Scope, *, wait: float = 0.0) -> Profile:
+        """What holds whatever is asked, with a portrait by the model where that is wanted, waited for so many
+        seconds."""
+        lasting = await self._ledger.read(memories.lasting, scope, LASTING, PROFILE_OF_A_KIND)
+        if self._portraits is None or not lasting:
+            return Profile(memories=lasting)
+        portrait, problem = await self._portraits.of(scope, lasting, wait)
+        degraded = (f"without a portrait: {problem}",) if problem else ()
+        return Profile(portrait=portrait, memories=lasting, degraded=degraded)
+
     async def search(
         self, scope: Scope, request: SearchRequest, *, patience: float = PATIENCE
     ) -> SearchResult:
@@ -282,11 +318,11 @@ class Service:
 
     async def _put_otherwise(self, request: SearchRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Other ways to put a question, asked of the model where that is wanted; and why there are none."""
-        if not self._config.search.rewrite or self._understanding is None:
+        if not self._config.search.rewrite or self._model is None:
             return (), ()
         try:
             now = request.reference_time or datetime.now(UTC)
-            return await self._understanding.put_otherwise(request.query, now), ()
+            return await self._model.rewrite(request.query, now), ()
         except ExtractionFailed as error:
             return (), (f"the question was not put in other words: {error}",)
 
@@ -380,6 +416,8 @@ class Service:
         The same `write_id` again is answered again. Raises PlanNotFound, PlanExpired, EntityNotFound.
         """
         repeated = write_id is not None and await self._ledger.read(writes.find, write_id) is not None
+        if self._portraits is not None:
+            self._portraits.let_go()
         if request.ids and request.ids[0].startswith("f_") and not repeated:
             return await self._erase_hidden(scope, request.ids, write_id)
         if request.ids or repeated:
@@ -544,7 +582,9 @@ class Service:
             relations=await ledger.read(entities.relations, scope, entity_id=entity.id),
             memories=await ledger.read(entities.mentions_of, scope, entity.id, ENTITY_MEMORIES),
             neighbours=tuple(_ref(by_id[one]) for one in near if one in by_id),
-            facts=tuple(one for one in reversed(timeline) if _holds(one, now)),
+            facts=await ledger.read(
+                comparisons.without_restated, [one for one in reversed(timeline) if _holds(one, now)]
+            ),
             timeline=timeline,
             earlier=total - len(timeline),
             namesakes=tuple(map(_ref, namesakes)),

@@ -25,6 +25,7 @@ from mcp_memory.models import (
     Hit,
     Memory,
     MemoryDetail,
+    Profile,
     Rating,
     Receipt,
     Relation,
@@ -505,6 +506,10 @@ def _chained(one: Succession, memory_id: str) -> str:
     if one.judgement == "contradicts":
         other = one.old if one.new.id == memory_id else one.new
         return f"Contradicts {_brief(other)}"
+    if one.judgement == "repeats":
+        return (
+            f"Says again {_brief(one.old)}" if one.new.id == memory_id else f"Said again: {_brief(one.new)}"
+        )
     if one.new.id == memory_id:
         return f"Took the place of {_brief(one.old)} on {day(one.at)}"
     return f"Since {day(one.at)} in its place: {_brief(one.new)}"
@@ -545,6 +550,38 @@ def memories(title: str, remembered: Sequence[Memory], limit: int | None = SHOWN
     if not remembered:
         return f"# {title}\n\nNothing yet."
     return "\n".join([f"# {title}", "", *(f"- {memory_line(memory, limit)}" for memory in remembered)])
+
+
+def profile(result: Profile) -> str:
+    """What holds whatever is asked, by kind, under the portrait."""
+    parts = [result.portrait] if result.portrait else []
+    kinds = dict.fromkeys(one.kind for one in result.memories)
+    parts += [
+        memories(f"{kind.capitalize()}s", [one for one in result.memories if one.kind == kind])
+        for kind in kinds
+    ]
+    return _joined(["\n\n".join(parts) or "# Profile\n\nNothing yet."], result.degraded)
+
+
+def consolidated(entities: int, facts: int, found: Sequence[Succession]) -> list[str]:
+    """What comparing facts has found, for a person."""
+    if not entities:
+        return ["Nothing new to compare."]
+    head = (
+        f"Compared {facts} facts about {_number(entities, 'entity', 'entities')}; {len(found)} go together."
+    )
+    return [head, *(f"- {_brief(one.new)}\n  {_DOES[one.judgement]} {_brief(one.old)}" for one in found)]
+
+
+_DOES = {"repeats": "says again", "supersedes": "took the place of", "contradicts": "contradicts"}
+
+
+def undone(links: int) -> str:
+    return f"Took back {_number(links, 'link', 'links')} between facts."
+
+
+def _number(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _entity_line(entity: Entity, first: str = "") -> str:

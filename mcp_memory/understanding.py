@@ -11,14 +11,14 @@ import anyio
 
 from mcp_memory.config import Config
 from mcp_memory.errors import ExtractionFailed, McpMemoryError, TokensSpent, log_crash
-from mcp_memory.extraction import Extraction, Extractor, Known, Passage, Turn, rewrite_query
+from mcp_memory.extraction import Extraction, Known, Passage, RulesExtractor, Turn
+from mcp_memory.metering import MeteredModel
 from mcp_memory.models import Memory, Origin, Scope
 from mcp_memory.reconciling import reconcile
 from mcp_memory.store import Store
 from mcp_memory.store.ledger import extractions, facts, memories
 from mcp_memory.store.ledger.extractions import Work
 from mcp_memory.store.ledger.rows import scope_of
-from mcp_memory.usage import Usage
 
 logger = logging.getLogger(__name__)
 
@@ -31,21 +31,26 @@ KNOWN = 12
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 6 * 3_600.0
 """Seconds between two tries of the same work; each is four times the last."""
 IDLE_SECONDS = 3_600.0
-PURPOSE, REWRITING = "extraction", "rewriting"
 
 Related = Callable[[Scope, str], Awaitable[Sequence[Memory]]]
 """Finds facts of a scope that are near a text, the nearest first."""
 
 
 class Understanding:
-    """Reads one store's words. `rules` stands in for a model whose tokens of the day are spent."""
+    """Reads one store's words: by a model, or by rules where there is none or its tokens of the day are
+    spent."""
 
     def __init__(
-        self, store: Store, extractor: Extractor, rules: Extractor, config: Config, related: Related
+        self,
+        store: Store,
+        model: MeteredModel | None,
+        rules: RulesExtractor,
+        config: Config,
+        related: Related,
     ) -> None:
         self._store = store
         self._ledger = store.ledger
-        self._extractor = extractor
+        self._model = model
         self._rules = rules
         self._config = config
         self._related = related
@@ -57,7 +62,7 @@ class Understanding:
     @property
     def is_quick(self) -> bool:
         """Whether reading costs no more than a moment, so that every answer may wait for it."""
-        return self._extractor is self._rules
+        return self._model is None
 
     async def run(self) -> None:
         """Read what is due, for as long as the store is open."""
@@ -72,26 +77,6 @@ class Understanding:
                 logger.warning("what was said is read again in %.0f s: %s", pause, error)
             with anyio.move_on_after(pause):
                 await self._wake.wait()
-
-    async def put_otherwise(self, query: str, now: datetime) -> tuple[str, ...]:
-        """Other ways to put a question; none by rules, or when the day's tokens are spent. Raises
-        ExtractionFailed."""
-        if await self._who_reads() is self._rules:
-            return ()
-        try:
-            queries, usage = await rewrite_query(self._extractor, query, now)
-        except ExtractionFailed as error:
-            await self._spend(REWRITING, error.usage)
-            raise
-        await self._spend(REWRITING, usage)
-        return queries
-
-    async def _spend(self, purpose: str, usage: Usage) -> None:
-        now = datetime.now(UTC)
-        await self._ledger.write(extractions.spend, self._extractor.name, purpose, usage, now)
-
-    async def aclose(self) -> None:
-        await self._extractor.aclose()
 
     async def _until_next(self) -> float:
         due_at = await self._ledger.read(extractions.next_due)
@@ -134,16 +119,9 @@ class Understanding:
             return
         extractor = await self._who_reads()
         passage = await self._passage(said, with_known=extractor is not self._rules)
-        try:
-            extraction = await self._extracted(extractor, passage)
-        except ExtractionFailed as error:
-            await self._ledger.write(
-                extractions.spend, extractor.name, PURPOSE, error.usage, datetime.now(UTC)
-            )
-            raise
-        await self._write(work, passage, extraction, extractor)
+        await self._write(work, passage, await self._extracted(extractor, passage), extractor)
 
-    async def _extracted(self, extractor: Extractor, passage: Passage) -> Extraction:
+    async def _extracted(self, extractor: MeteredModel | RulesExtractor, passage: Passage) -> Extraction:
         try:
             return await extractor.extract(passage)
         except McpMemoryError:
@@ -153,17 +131,12 @@ class Understanding:
             log_crash(logger, f"reading by {extractor.name}", error)
             raise ExtractionFailed(extractor.name, "it crashed; see the log", is_final=True) from error
 
-    async def _who_reads(self) -> Extractor:
-        """The model, unless its tokens of the day are spent. Raises ExtractionFailed if that means to
-        wait."""
-        limit = self._config.llm.daily_token_limit
-        now = datetime.now(UTC)
-        if self.is_quick or not limit or await self._ledger.read(extractions.spent, now) < limit:
-            return self._extractor
-        if self._config.llm.when_spent == "rules":
+    async def _who_reads(self) -> MeteredModel | RulesExtractor:
+        if self._model is None:
             return self._rules
-        tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        raise TokensSpent(self._extractor.name, limit, (tomorrow - now).total_seconds())
+        if self._config.llm.when_spent == "rules" and await self._model.is_spent():
+            return self._rules
+        return self._model
 
     async def _passage(self, said: Sequence[Memory], *, with_known: bool) -> Passage:
         turns = tuple(_turn(one) for one in said)
@@ -186,23 +159,16 @@ class Understanding:
         )
 
     async def _write(
-        self, work: Work, passage: Passage, extraction: Extraction, extractor: Extractor
+        self,
+        work: Work,
+        passage: Passage,
+        extraction: Extraction,
+        extractor: MeteredModel | RulesExtractor,
     ) -> None:
         now = datetime.now(UTC)
-        by_rules = extractor is self._rules
-        if not by_rules:
-            await self._ledger.write(
-                extractions.spend,
-                extractor.name,
-                PURPOSE,
-                extraction.usage,
-                now,
-                unsupported=extraction.unsupported,
-                invalid=extraction.invalid,
-            )
         # What was forgotten while it was being read makes no facts.
         here = await self._ledger.read(extractions.words, work.memory_ids)
-        origin: Origin = "rules" if by_rules else "model"
+        origin: Origin = "rules" if extractor is self._rules else "model"
         said = {one.id: one for one in here}
         understood = reconcile(passage, extraction, said, origin=origin, now=now)
         await self._store.understand(work.id, understood, patience=0.0)

@@ -25,8 +25,7 @@ from mcp_memory.extraction import (
     Turn,
     Usage,
     Verdict,
-    create_extractor,
-    rewrite_query,
+    create_model,
 )
 from mcp_memory.extraction.model import ModelExtractor, passage_text
 from mcp_memory.extraction.reply import json_in, read_facts, slot_of, understood
@@ -68,7 +67,7 @@ async def extractor_of(
         "llm": {"base_url": model.url, "api_key": KEY, "timeout": 20, **llm},
     }
     config = load(flags=flags if prompts is None else {**flags, "prompts_dir": prompts})
-    extractor = create_extractor(config, is_suspicious)
+    extractor = create_model(config, is_suspicious)
     assert isinstance(extractor, ModelExtractor)
     try:
         yield extractor
@@ -581,7 +580,7 @@ def test_what_was_said_can_neither_end_its_part_nor_begin_a_line() -> None:
 def test_a_prompt_of_ones_own_replaces_the_shipped_one(tmp_path: Path) -> None:
     (tmp_path / "update.md").write_text("Judge mildly.", encoding="utf-8")
     flags = {"extraction": {"provider": "anthropic"}, "prompts_dir": tmp_path}
-    assert create_extractor(load(flags=flags), never) is not None
+    assert create_model(load(flags=flags), never) is not None
 
 
 @pytest.mark.parametrize(
@@ -591,6 +590,8 @@ def test_a_prompt_of_ones_own_replaces_the_shipped_one(tmp_path: Path) -> None:
         ("extraction", "$update", r"\$custom_instructions: is missing"),
         ("update", "$topic", r"\$topic: is no variable"),
         ("rewriting", "costs 5$ a day", "begins no variable"),
+        ("consolidation", "$facts", r"\$facts: is no variable"),
+        ("profile", "Be brief.", r"\$custom_instructions: is missing"),
     ],
 )
 def test_a_prompt_file_that_does_not_hold_together_is_named_at_the_start(
@@ -599,7 +600,7 @@ def test_a_prompt_file_that_does_not_hold_together_is_named_at_the_start(
     (tmp_path / f"{name}.md").write_text(text, encoding="utf-8")
     flags = {"extraction": {"provider": "anthropic"}, "prompts_dir": tmp_path}
     with pytest.raises(ConfigError, match=told) as caught:
-        create_extractor(load(flags=flags), never)
+        create_model(load(flags=flags), never)
     assert str(tmp_path) in str(caught.value)
 
 
@@ -609,7 +610,7 @@ async def test_what_matters_to_the_user_is_told_to_the_model() -> None:
             "extraction": {"provider": "anthropic", "custom_instructions": "Birds, for $5."},
             "llm": {"base_url": model.url},
         }
-        extractor = create_extractor(load(flags=flags), never)
+        extractor = create_model(load(flags=flags), never)
         assert extractor is not None
         await extractor.extract(PASSAGE)
         await extractor.aclose()
@@ -620,10 +621,9 @@ async def test_a_question_is_put_in_at_most_three_other_ways() -> None:
     queries = ["Where does Ann live?", "Ann's  home", "Ann moved to", "Ann's city", "Ann's address"]
     with ScriptedModel(in_turn(Reply({"queries": queries}, input_tokens=9, output_tokens=4))) as model:
         async with extractor_of(model) as extractor:
-            others, usage = await rewrite_query(extractor, "where does Ann live?", OBSERVED)
+            others, usage = await extractor.rewrite("where does Ann live?", OBSERVED)
     assert others == ("Ann's home", "Ann moved to", "Ann's city")
     assert usage == Usage(1, 9, 4, 0)
-    assert await rewrite_query(None, "where?", OBSERVED) == ((), Usage())
     assert "2023-05-08" in asked(model.requests[0])
 
 
@@ -631,12 +631,13 @@ async def test_a_rewriting_that_fails_fails_like_any_other() -> None:
     with ScriptedModel(in_turn(Failure(429, headers={"retry-after": "3"}))) as model:
         async with extractor_of(model) as extractor:
             with pytest.raises(ExtractionFailed) as caught:
-                await rewrite_query(extractor, "where?", OBSERVED)
+                await extractor.rewrite("where?", OBSERVED)
     assert caught.value.retry_after == 3
 
 
-def test_nobody_draws_facts_where_that_is_off() -> None:
-    assert create_extractor(load(flags={"extraction": {"provider": "off"}}), never) is None
+@pytest.mark.parametrize("provider", ["rules", "off"])
+def test_no_model_is_asked_unless_it_is_configured(provider: str) -> None:
+    assert create_model(load(flags={"extraction": {"provider": provider}}), never) is None
 
 
 @given(st.text(alphabet='{}[]":,\\ntfacs01 '))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from mcp_memory.config import Config
 from mcp_memory.extraction.entities import FoundEntity, find_entities
@@ -17,7 +17,10 @@ from mcp_memory.extraction.facts import (
     Verdict,
 )
 from mcp_memory.extraction.rules import RulesExtractor
-from mcp_memory.usage import NOTHING_SPENT, Usage
+from mcp_memory.usage import Usage
+
+if TYPE_CHECKING:
+    from mcp_memory.extraction.model import ModelExtractor
 
 __all__ = [
     "Extraction",
@@ -30,33 +33,16 @@ __all__ = [
     "Turn",
     "Usage",
     "Verdict",
-    "create_extractor",
+    "create_model",
     "find_entities",
-    "rewrite_query",
 ]
 
 
-def create_extractor(config: Config, is_suspicious: Callable[[str], bool]) -> Extractor | None:
-    """Who draws facts as configured; None where only the words are kept. `is_suspicious` says whether a text
-    reads like an instruction. Raises ConfigError for a prompt file that does not hold together."""
-    match config.extraction.provider:
-        case "off":
-            return None
-        case "rules":
-            return RulesExtractor(is_suspicious)
-        case "anthropic":
-            from mcp_memory.extraction.model import ModelExtractor
-
-            return ModelExtractor(config.llm, config.extraction, config.prompts_dir, is_suspicious)
-
-
-async def rewrite_query(
-    extractor: Extractor | None, query: str, now: datetime
-) -> tuple[tuple[str, ...], Usage]:
-    """At most three other ways to ask a question, and what they cost; none where no model is asked. Raises
-    ExtractionFailed."""
+def create_model(config: Config, is_suspicious: Callable[[str], bool]) -> ModelExtractor | None:
+    """The language model that draws facts; None where rules do, or nobody. `is_suspicious` says whether a
+    text reads like an instruction. Raises ConfigError for a prompt file that does not hold together."""
+    if config.extraction.provider != "anthropic":
+        return None
     from mcp_memory.extraction.model import ModelExtractor
 
-    return (
-        await extractor.rewrite(query, now) if isinstance(extractor, ModelExtractor) else ((), NOTHING_SPENT)
-    )
+    return ModelExtractor(config.llm, config.extraction, config.prompts_dir, is_suspicious)

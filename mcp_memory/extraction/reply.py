@@ -421,7 +421,7 @@ class _Check:
             if (
                 known is None
                 or not _is_about(known, subject, entities)
-                or (verdict.verdict == "repeats" and (fact.ends or not _says_nothing_new(text, known)))
+                or (verdict.verdict == "repeats" and (fact.ends or not says_nothing_new(text, known)))
             ):
                 self.invalid += 1
             else:
@@ -577,7 +577,7 @@ SAME_WORDS = 0.6
 does less harm than what is lost, and "prefers tea" has half the words of "prefers coffee"."""
 
 
-def _says_nothing_new(text: str, known: Known) -> bool:
+def says_nothing_new(text: str, known: Known) -> bool:
     """Whether a fact may be a known one in other words: with its numbers, names and most of its words."""
     said, before = _content(text), _content(known.text)
     capitals = _content(" ".join(re.findall(r"(?<!^)\b[^\W\d_a-z]\w*", text)))

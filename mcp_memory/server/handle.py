@@ -20,6 +20,7 @@ from mcp_memory.models import (
     Kind,
     Memory,
     MemoryDetail,
+    Profile,
     Rating,
     Scope,
     SearchRequest,
@@ -47,6 +48,8 @@ class MemoryService(Protocol):
     async def rate(
         self, scope: Scope, memory_id: str, rating: Rating, *, source: str | None = None
     ) -> None: ...
+
+    async def profile(self, scope: Scope) -> Profile: ...
 
     async def recent(
         self, scope: Scope, *, kinds: tuple[Kind, ...] = (), limit: int = 20, offset: int = 0

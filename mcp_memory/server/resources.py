@@ -19,15 +19,13 @@ from mcp_types import (
 
 from mcp_memory import text
 from mcp_memory.errors import InvalidInput, NotFound, shown
-from mcp_memory.models import EntitiesRequest, Kind, Scope
+from mcp_memory.models import EntitiesRequest, Scope
 from mcp_memory.server import uris
 from mcp_memory.server.handle import MemoryService
 
 PAGE = 50
 """Resources of one page of the list, and memories of one resource."""
 COMPLETIONS = 20
-LASTING: tuple[Kind, ...] = ("preference", "procedure", "fact")
-"""Kinds that make up the profile: what holds whatever is asked."""
 
 _FIXED = (
     Resource(
@@ -120,12 +118,7 @@ async def read_resource(memory: MemoryService, scope: Scope, uri: str) -> ReadRe
 
 async def _content(memory: MemoryService, scope: Scope, uri: str) -> tuple[str, str]:
     if uri == uris.PROFILE:
-        lasting = [await memory.recent(scope, kinds=(kind,), limit=PAGE) for kind in LASTING]
-        parts = [
-            text.memories(f"{kind.capitalize()}s", of_kind)
-            for kind, of_kind in zip(LASTING, lasting, strict=True)
-        ]
-        return "text/markdown", "\n\n".join(parts)
+        return "text/markdown", text.profile(await memory.profile(scope))
     if uri == uris.RECENT:
         return "text/markdown", text.memories("Recent memories", await memory.recent(scope, limit=PAGE))
     if uri == uris.STATS:

@@ -18,6 +18,8 @@ from mcp_memory.store.ledger.rows import COLUMNS, VISIBLE, alive, among, memory_
 from mcp_memory.store.ledger.schema import chunks
 from mcp_memory.timeline import Claim, Ending, endings
 
+Judgement = Literal["repeats", "supersedes", "contradicts"]
+"""What a fact does to an earlier one."""
 DRAWN = ("rules", "model")
 """Origins of memories that were drawn from others."""
 
@@ -61,18 +63,21 @@ def judge(
     connection: sa.Connection,
     new_id: str,
     old_id: str,
-    judgement: Literal["supersedes", "contradicts"],
+    judgement: Judgement,
     at: datetime,
+    *,
+    by: Literal["verdict", "consolidation"] = "verdict",
 ) -> bool:
-    """Note a verdict, unless the old one has itself taken the new one's place; whether it was noted."""
+    """Note a verdict, unless there is one, or the old one has itself taken the new one's place; whether it
+    was noted."""
     if old_id == new_id or old_id in _all_after(connection, new_id):
         return False
-    connection.execute(
+    noted = connection.execute(
         insert(schema.succession)
-        .values(old_id=old_id, new_id=new_id, judgement=judgement, by="verdict", at=at)
+        .values(old_id=old_id, new_id=new_id, judgement=judgement, by=by, at=at)
         .on_conflict_do_nothing()
     )
-    return True
+    return noted.rowcount > 0
 
 
 def _all_after(connection: sa.Connection, memory_id: str) -> set[str]:
@@ -209,7 +214,7 @@ def _ended_by_verdict(connection: sa.Connection, ids: Sequence[str]) -> dict[str
         query = (
             sa.select(table.old_id, table.new_id, table.at)
             .join(schema.memory, schema.memory.c.id == table.new_id)
-            .where(table.old_id.in_(some), table.by == "verdict", table.judgement == "supersedes", alive())
+            .where(table.old_id.in_(some), table.by != "slot", table.judgement == "supersedes", alive())
             .order_by(table.at.desc())
         )
         # The earliest comes last and stays.
@@ -262,7 +267,7 @@ def _next(
     connection: sa.Connection, scope: Scope, fact_ids: Sequence[str], until: datetime | None
 ) -> dict[str, Succession]:
     rows = connection.execute(_NEXT, {"ids": fact_ids, "until": until}).all()
-    return {one.old.id: one for one in _successions(connection, scope, rows)}
+    return {one.old.id: one for one in successions(connection, scope, rows)}
 
 
 _LINK = schema.succession.c
@@ -366,13 +371,14 @@ def outcome(
         drawn.extend(memory_of(row) for row in connection.execute(query))
     for some in chunks([*memory_ids, *(one.id for one in drawn)]):
         ends = connection.execute(_LINKS.where(_LINK.new_id.in_(some))).all()
-        ended.extend(_successions(connection, scope, ends))
+        ended.extend(successions(connection, scope, ends))
     return tuple(drawn), tuple(one for one in ended if one.judgement == "supersedes")
 
 
-def _successions(
+def successions(
     connection: sa.Connection, scope: Scope, rows: Sequence[sa.Row[Any, Any, Any, Any]]
 ) -> tuple[Succession, ...]:
+    """Rows of `old_id`, `new_id`, `at` and `judgement` with their memories, as far as the scope sees both."""
     ids = dict.fromkeys(one for row in rows for one in (row.old_id, row.new_id))
     known: dict[str, Memory] = {}
     for some in chunks(list(ids)):
@@ -391,7 +397,7 @@ def chain(
     """What a fact took the place of, and what took its place; contradictions too, oldest first."""
     before = connection.execute(_LINKS.where(_LINK.new_id == memory_id)).all()
     after = connection.execute(_LINKS.where(_LINK.old_id == memory_id)).all()
-    return _successions(connection, scope, before), _successions(connection, scope, after)
+    return successions(connection, scope, before), successions(connection, scope, after)
 
 
 def contradictions(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:

@@ -25,7 +25,7 @@ from mcp_memory.models import (
     Stats,
     iso,
 )
-from mcp_memory.store.ledger import entities, extractions, facts, index_work, schema, writes
+from mcp_memory.store.ledger import comparisons, entities, extractions, facts, index_work, schema, writes
 from mcp_memory.store.ledger.facts import Statement
 from mcp_memory.store.ledger.rows import (
     COLUMNS,
@@ -489,6 +489,25 @@ def standing(connection: sa.Connection, scope: Scope, limit: int) -> tuple[Memor
     """Preferences and procedures that hold now, the most important first, then the latest."""
     found = connection.execute(_STANDING, {"limit": limit, **seen_by(scope)}).all()
     return tuple(map(memory_of, found))
+
+
+def lasting(connection: sa.Connection, scope: Scope, kinds: Sequence[Kind], limit: int) -> tuple[Memory, ...]:
+    """Of each kind the latest that hold now, newest first, without what is said again."""
+    found: list[Memory] = []
+    for kind in kinds:
+        query = (
+            sa.select(*COLUMNS)
+            .where(
+                visible(scope),
+                _MEMORY.kind == kind,
+                _MEMORY.state == "active",
+                sa.or_(_MEMORY.valid_until.is_(None), _MEMORY.valid_until > datetime.now(UTC)),
+            )
+            .order_by(_MEMORY.observed_at.desc(), _MEMORY.seq.desc())
+            .limit(limit)
+        )
+        found.extend(memory_of(row) for row in connection.execute(query))
+    return comparisons.without_restated(connection, found)
 
 
 _MEMORY = schema.memory.c

@@ -278,8 +278,9 @@ statement = sa.Table(
 succession = sa.Table(
     "succession",
     _schema,
-    # A fact that took another one's place, or says otherwise of the same thing; `by` says whether a shared
-    # slot or a verdict made it so. `at` is since when the old one is no longer true.
+    # A fact that took another one's place, or says otherwise of the same thing, or the same again; `by` says
+    # whether a shared slot, a verdict or a consolidation made it so. `at` is since when the old one is no
+    # longer true.
     sa.Column("old_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True),
     sa.Column(
         "new_id", sa.Text, sa.ForeignKey("memory.id", ondelete="CASCADE"), primary_key=True, index=True
@@ -320,6 +321,13 @@ apart = sa.Table(
     # Entities that somebody has looked at and found to be two; the smaller id first.
     sa.Column("one_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("other_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True),
+)
+compared = sa.Table(
+    "compared",
+    _schema,
+    # Up to which memory facts about an entity were compared with each other.
+    sa.Column("entity_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("seq", sa.Integer, nullable=False),
 )
 
 
@@ -381,7 +389,7 @@ def _migration_4(connection: sa.Connection) -> None:
     # Who said what type each is was not kept.
     connection.exec_driver_sql("ALTER TABLE entity ADD COLUMN is_guessed BOOLEAN NOT NULL DEFAULT 1")
     _rehome(connection)
-    for table in (statement, succession, extraction, llm_usage, apart):
+    for table in (statement, succession, extraction, llm_usage, apart, compared):
         table.create(connection)
 
 
