@@ -146,13 +146,14 @@ def _verdicts(fact: FoundFact) -> tuple[tuple[str, Literal["supersedes", "contra
 
 def says_the_same(text: str, memory: Memory) -> bool:
     """Whether a text is a memory in its own words, with or without who said it and when. Letters' case,
-    marks and spaces do not count; every word does."""
+    marks, spaces and articles do not count; every other word does, and their order."""
     words = _words(text)
     return bool(words) and words in (_words(memory.text), _words(memory.said), _words(memory.worded))
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(name_key(text))
+    return [word for word in _WORD.findall(name_key(text)) if word not in _ARTICLES]
 
 
 _WORD = re.compile(r"\w+")
+_ARTICLES = ("a", "an", "the")

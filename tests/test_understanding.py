@@ -182,6 +182,24 @@ async def test_what_a_search_has_told_is_not_stored_again(config: Config) -> Non
     assert stats.memories == 1 + len(first.facts)
 
 
+@pytest.mark.parametrize(
+    ("saved", "is_new"),
+    [
+        ("ann met Ben at a lighthouse", False),
+        ("Ben met Ann at the lighthouse.", True),
+        ("Ann met Ben after the lighthouse.", True),
+        ("Ann never met Ben at the lighthouse.", True),
+    ],
+)
+async def test_only_articles_and_marks_may_differ_in_what_is_known(
+    config: Config, saved: str, is_new: bool
+) -> None:
+    async with Service.open(config) as service:
+        await service.add(ANN, parse(AddRequest, {"content": "Ann met Ben at the lighthouse."}))
+        again = await service.add(ANN, parse(AddRequest, {"content": saved}))
+    assert (again.memories[0].status == "stored") is is_new
+
+
 async def test_another_users_words_are_neither_repeated_nor_ended(config: Config) -> None:
     bob = Scope(user_id="bob")
     async with Service.open(config) as service:
