@@ -131,7 +131,7 @@ async def test_a_comparison_names_every_difference_and_repair_mends_them(config:
         store: Any = service._store
         recent = await service.recent(SCOPE, limit=100)
         lost, changed, ghost = recent[0], recent[1], recent[2].model_copy(update={"id": "m_ghost"})
-        table, graph = store._vectors.index, store._graph.index
+        table, graph = store._indexes.vectors.index, store._indexes.graph.index
         await table.delete([lost.id])
         embedded = await service._embedder.embed_tokens(["other words"] * 2)
         await table.replace([changed.model_copy(update={"text": "other words"})], embedded.at([0]))

@@ -162,7 +162,7 @@ async def test_the_service_holds_a_small_table_and_forgets_from_memory_too(confi
         kept = (await service.add(scope, AddRequest(content="Ben plays the cello."))).memories[0].id
         gone = (await service.add(scope, AddRequest(content="Ann keeps the lighthouse."))).memories[0].id
         await service.forget(scope, ForgetRequest(ids=(gone,)))
-        table = service._store._vectors.get()
+        table = service._store._indexes.vectors.get()
         assert table._resident is not None
         assert table._resident._ids == [kept]
         found = await service.search(scope, SearchRequest(query="Who keeps the lighthouse?"))
@@ -178,7 +178,7 @@ async def test_doctor_tells_what_is_in_memory_and_measures_recall(config: Config
         assert (await service.health()).indexes[0].resident == 30
         assert (await service.compare()).recall == 1.0
         # Were memory to lose rows, the measure would tell.
-        table = service._store._vectors.get()
+        table = service._store._indexes.vectors.get()
         assert table._resident is not None
         table._resident.remove(table._resident._ids[:15])
         assert ((await service.compare()).recall or 0) < 0.9
