@@ -216,7 +216,7 @@ class Searcher:
             nonlocal mentions
             known, waiting = await self._ledger.read(_look_around, where.scope, query)
             if waiting:
-                degraded.append(f"{waiting} memories are found by their words only until they are indexed")
+                degraded.append(f"{_found_by_words(waiting)} only until indexed")
             if known:
                 mentions, problem = await self._store.rare_mentions(known, MENTIONS)
                 if problem is not None:
@@ -251,6 +251,12 @@ class Searcher:
             return chosen
         order = sorted(range(len(scores)), key=lambda place: -scores[place])
         return [*(chosen[place] for place in order), *chosen[depth:]]
+
+
+def _found_by_words(waiting: int) -> str:
+    if waiting == 1:
+        return "1 memory is found by its words"
+    return f"{waiting} memories are found by their words"
 
 
 def _look_around(connection: Connection, scope: Scope, query: Query) -> tuple[list[str], int]:

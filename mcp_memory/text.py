@@ -153,7 +153,7 @@ def searched(result: SearchResult) -> str:
 
 def _search_head(result: SearchResult) -> str:
     if not result.hits and result.changes:
-        return f"{len(result.changes)} changes."
+        return "1 change." if len(result.changes) == 1 else f"{len(result.changes)} changes."
     if not result.hits:
         return NOTHING
     shown = len(result.hits)

@@ -375,7 +375,10 @@ async def test_a_rating_is_a_tie_break_and_is_kept_once_for_each_rater(service: 
         ({"detail": "everything"}, "use one of"),
         ({"as_of": "2024-01-01", "until": "2024-01-01"}, "as_of"),
         ({"valid_since": "2025-01-01", "valid_until": "2024-01-01"}, "later than"),
-        ({"where": "stars > 3"}, "valid dictionary"),
+        ({"where": "stars > 3"}, "where: must be an object; got 'stars > 3'"),
+        ({"kinds": "fact"}, "kinds: must be a list; got 'fact'"),
+        ({"limit": float("nan")}, "limit: must be a number; got NaN"),
+        ({"explain": [1]}, r"explain: must be true or false; got \[1\]"),
     ],
 )
 async def test_an_argument_that_makes_no_sense_is_refused(
