@@ -566,8 +566,13 @@ class AddResult(_Value):
 class SearchResult(_Value):
     hits: tuple[Hit, ...]
     """Best first."""
+    first: int = 1
+    """The rank of the first of them; pages before have shown those above."""
     known: bool = True
-    """Whether anything answers the query; if not, `hits` are the nearest and no more than that."""
+    """Whether anything answers the query, or fits a filter by entity or metadata that asked for it; if not,
+    `hits` are the nearest and no more than that."""
+    detail: Detail = "concise"
+    """With `full`, texts are whole as far as they fit; one that did not is cut, and says so."""
     total: int
     """How many memories were considered a candidate, of which `hits` are the best."""
     left_out: int = 0
@@ -579,7 +584,7 @@ class SearchResult(_Value):
     changes: tuple[Change, ...] = ()
     """When asked for: what began and what ended, the latest first."""
     tokens: int = 0
-    """Of the answer as text, at four characters each."""
+    """Of the answer as an assistant reads it (`mcp_memory.text.searched`), at four characters each."""
     degraded: tuple[str, ...] = ()
 
 
