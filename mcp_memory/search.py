@@ -400,9 +400,11 @@ def _bands(ranking: _Ranking, chosen: Sequence[Chosen], *, is_first: bool) -> di
     its first hit at least."""
     if not ranking.known:
         return {one.memory.id: "weak" for one in chosen}
-    bands = {one.memory.id: ranking.judged[one.ranked.memory_id].band(one.ranked) for one in chosen}
+    bands: dict[str, Confidence] = {
+        one.memory.id: ranking.judged[one.ranked.memory_id].band(one.ranked) for one in chosen
+    }
     if is_first and all(bands[one.memory.id] == "weak" for one in chosen[:LOOKED_AT]):
-        bands |= {one.memory.id: "likely" for one in chosen[:1]}
+        bands.update((one.memory.id, "likely") for one in chosen[:1])
     return bands
 
 
