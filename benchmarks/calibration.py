@@ -34,7 +34,7 @@ RATE = 0.3
 PULL = 1e-3
 MODELS = {"WITH_WORDS": ("late", "coverage"), "WITHOUT_WORDS": ("coverage",)}
 """What tells hits of one answer apart, beside what is always there."""
-ALWAYS = ("unknown", "strangers")
+ALWAYS = ("unknown", "strangers", "few")
 BANDS = ("strong", "likely", "weak")
 
 
@@ -80,7 +80,7 @@ def main(
         known = _best_threshold(judged, answer)
         print(f"{name} = Model(\n    evidence={evidence},\n    answer={answer},\n    known={known:.2f},\n)\n")
         print(_silence_table(judged, answer, _by_fold(judged, of_answer), known), "\n")
-        print(_bands(judged, evidence), "\n")
+        print(_bands(judged, evidence, answer, known), "\n")
 
 
 def _silence_table(
@@ -92,7 +92,7 @@ def _silence_table(
         if any(not one.is_answerable for one in of_set):
             rows.append([name, "set on all", *_silence(of_set, lambda _: model, known)])
             rows.append([name, "cross-validated", *_silence(of_set, lambda one: by_fold[one.fold], known)])
-    return report.table(["set", "weights", "precision", "recall", "F1 of silence"], rows)
+    return report.table(["set", "weights", "precision", "recall", "F1 of silence", "answers denied"], rows)
 
 
 def _learned(judged: Sequence[Judged], used: Sequence[str]) -> Chances:
@@ -135,7 +135,10 @@ def _best_threshold(judged: Sequence[Judged], model: Chances) -> float:
     """Where the F1 of silence, averaged over the sets, is best."""
     sets = [name for name in _sets(judged) if any(not one.is_answerable for one in judged if one.set == name)]
     chances = {
-        name: [(_best_chance(one, model), one.is_answerable) for one in judged if one.set == name]
+        name: [
+            (_best_chance(one, model), one.is_answerable)
+            for one in _balanced([one for one in judged if one.set == name])
+        ]
         for name in sets
     }
     thresholds = np.linspace(0.02, 0.6, 59)
@@ -154,27 +157,34 @@ def _f1(chances: Sequence[tuple[float, bool]], threshold: float) -> tuple[float,
 
 
 def _silence(judged: Sequence[Judged], model_of: Callable[[Judged], Chances], known: float) -> list[str]:
-    # As many of both kinds, or the more frequent one decides.
+    some = _balanced(judged)
+    found = _f1([(_best_chance(one, model_of(one)), one.is_answerable) for one in some], known)
+    denied = np.mean([_best_chance(one, model_of(one)) < known for one in judged if one.is_answerable])
+    return [*(f"{value:.2f}" for value in found), f"{100 * denied:.0f} %"]
+
+
+def _balanced(judged: Sequence[Judged]) -> list[Judged]:
+    """As many of both kinds, or the more frequent one decides."""
     answered = [one for one in judged if one.is_answerable]
     silent = [one for one in judged if not one.is_answerable]
     size = min(len(answered), len(silent))
     rng = np.random.default_rng(development.SEED)
-    places = [[int(n) for n in rng.permutation(len(of))[:size]] for of in (answered, silent)]
-    some = [answered[n] for n in places[0]] + [silent[n] for n in places[1]]
-    found = _f1([(_best_chance(one, model_of(one)), one.is_answerable) for one in some], known)
-    return [f"{value:.2f}" for value in found]
+    return [of[int(n)] for of in (answered, silent) for n in rng.permutation(len(of))[:size]]
 
 
-def _band(chance: float) -> str:
-    return "strong" if chance >= confidence.STRONG else "likely" if chance >= confidence.LIKELY else "weak"
-
-
-def _bands(judged: Sequence[Judged], model: Chances) -> str:
+def _bands(judged: Sequence[Judged], model: Chances, answer: Chances, known: float) -> str:
+    """As an answer says it: one that knows nothing is sure of nothing, one that knows something of its first
+    hit at least."""
     counts: dict[tuple[str, str], list[bool]] = {}
     for one in judged:
         if one.is_answerable:
-            for row, is_evidence in zip(one.features.tolist(), one.is_evidence.tolist(), strict=True):
-                counts.setdefault((one.set, _band(model.of(Features(*row)))), []).append(is_evidence)
+            chances = [model.of(Features(*row)) for row in one.features.tolist()]
+            is_known = _best_chance(one, answer) >= known
+            bands = [confidence.band_of(chance) if is_known else "weak" for chance in chances]
+            if is_known and set(bands[: confidence.LOOKED_AT]) == {"weak"}:
+                bands[0] = "likely"
+            for band, is_evidence in zip(bands, one.is_evidence.tolist(), strict=True):
+                counts.setdefault((one.set, band), []).append(is_evidence)
     rows = [
         [
             name,

@@ -1,12 +1,14 @@
-"""The development questions, asked of the program's own signals: LoCoMo, and LongMemEval in two sizes.
+"""The development questions, asked of the program's own signals: LoCoMo, LongMemEval in two sizes, and small
+memories cut from both.
 
 Kept in a store of its own between runs, since most of the time goes into embedding it.
 """
 
 from __future__ import annotations
 
+import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,8 +28,13 @@ from mcp_memory.store.candidates import Filter
 LOCOMO = "LoCoMo"
 POOL = "LongMemEval, one pool"
 HAYSTACKS = "LongMemEval, 50 sessions"
+SMALL = {"LoCoMo, cut small": LOCOMO, "LongMemEval, cut small": POOL}
+"""Sets of small memories, and what each is cut from."""
 HAYSTACK = 50
 """Sessions of one LongMemEval haystack."""
+SIZES = (5, 10, 20, 40, 80)
+"""Turns of a small memory: one that is some minutes, hours or days old."""
+OF_EACH_SIZE = 24
 FOLDS = 6
 SEED = 7
 CATCH_UP_SECONDS = 600.0
@@ -51,13 +58,15 @@ class Asked:
 
 
 async def ask(data: Path, store: Path, *, strangers: bool = False) -> list[Asked]:
-    """Every question; with `strangers` as many again that another haystack answers, and this one does not."""
+    """Every question; with `strangers` as many again that another haystack answers, and this one does not,
+    and questions of small memories."""
     chats = longmemeval_data.read(data)
     sets = {
         LOCOMO: locomo_data.read(data).conversations,
         POOL: (replace(longmemeval_data.pooled(chats), elsewhere=()),),
         HAYSTACKS: _parted(chats),
     }
+    small = {name: _cut_small(sets[whole]) for name, whole in SMALL.items()} if strangers else {}
     asked: list[Asked] = []
     # Words alone: facts drawn from them would stand in the places of the turns they are shown as.
     config = Config(data_dir=store.absolute(), extraction=ExtractionConfig(provider="off"))
@@ -70,7 +79,52 @@ async def ask(data: Path, store: Path, *, strangers: bool = False) -> list[Asked
                 # Of one haystack every sixth question is a fold, of several every sixth haystack.
                 asked += await _ask_of(service, name, haystack, number if len(haystacks) > 1 else None)
                 print(f"{name}, {haystack.id}: {len(haystack.questions)} questions", file=sys.stderr)
+        for name, haystacks in small.items():
+            for number, haystack in enumerate(haystacks):
+                asked += await _ask_of(service, name, haystack, number)
+            print(f"{name}: {len(haystacks)} memories", file=sys.stderr)
     return asked
+
+
+def _cut_small(haystacks: Sequence[Haystack]) -> tuple[Haystack, ...]:
+    """Memories of few turns, each with one question that they answer, and two that they do not: one of
+    the same haystack, one of any."""
+    numbers = random.Random(SEED)
+    every = [(stack, question) for stack in haystacks for question in stack.questions]
+    cut: list[Haystack] = []
+    for number, (stack, question) in enumerate(numbers.sample(every, OF_EACH_SIZE * len(SIZES))):
+        sessions = tuple(_around(stack, question, SIZES[number % len(SIZES)], numbers))
+        held = {session.id for session in sessions}
+        beside = [one.query for one in stack.questions if not one.sessions & held]
+        anywhere = [one.query for _, one in every if not one.sessions & held]
+        strange = (numbers.choice(beside), numbers.choice(anywhere))
+        cut.append(Haystack(f"{stack.id} {number}", sessions, (question,), strange))
+    return tuple(cut)
+
+
+def _around(stack: Haystack, question: Question, size: int, numbers: random.Random) -> Iterator[Session]:
+    """The evidence of a question, the turns beside it, and the beginnings of other sessions, `size` turns in
+    all."""
+    kept = set(question.evidence)
+    for session in numbers.sample(stack.sessions, len(stack.sessions)):
+        places = [place for place, turn in enumerate(session.turns) if turn.id in question.evidence]
+        beside = [
+            session.turns[near].id for at in places for near in (at - 1, at + 1) if _is_in(session, near)
+        ]
+        kept.update(beside[: max(size - len(kept), 0)])
+    for session in numbers.sample(stack.sessions, len(stack.sessions)):
+        if session.id not in question.sessions:
+            kept.update(turn.id for turn in session.turns[: min(size - len(kept), size // 4 + 1)])
+        if len(kept) >= size:
+            break
+    for session in stack.sessions:
+        turns = tuple(turn for turn in session.turns if turn.id in kept)
+        if turns:
+            yield Session(session.id, turns)
+
+
+def _is_in(session: Session, place: int) -> bool:
+    return 0 <= place < len(session.turns)
 
 
 def _parted(chats: LongMemEval) -> tuple[Haystack, ...]:

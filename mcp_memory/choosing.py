@@ -19,14 +19,24 @@ from mcp_memory.words import stems
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A ranked memory as the ledger has it; `times` and `last` count its restatements, itself among them.
-    `ranked` is the place of the best of all that is shown as one with it, such as a fact drawn from it."""
+    `ranked` is what the signals say of it, or of a restatement or a fact drawn from it if that is found
+    better; `score` also counts what it took the place of, which says where it stands and not how sure it is.
+    """
 
     memory: Memory
     ranked: Ranked
+    score: float
     times: int = 1
     last: datetime | None = None
     facts: tuple[Memory, ...] = ()
     """Drawn from it, and holding."""
+    restated: tuple[str, ...] = ()
+    """Ids of its restatements."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Of all memories that say what it says."""
+        return (self.memory.id, *self.restated)
 
 
 def choose(
@@ -99,12 +109,14 @@ class _Choice:
         key = f"{words_key(shown)}\x1f{shown.valid_until}"
         known = self._by_words.get(key)
         if known is None:
-            self._by_words[key] = Chosen(shown, one)
+            self._by_words[key] = Chosen(shown, one, one.score)
         else:
             self.left_out += 1
             if shown.id not in self._shown:
                 last = max(shown.observed_at, known.last or known.memory.observed_at)
-                self._by_words[key] = replace(known, times=known.times + 1, last=last)
+                self._by_words[key] = replace(
+                    known, times=known.times + 1, last=last, restated=(*known.restated, shown.id)
+                )
         self._shown.add(shown.id)
 
 
@@ -120,8 +132,8 @@ def current_first(
         for end in by_relevance(query, followed.get(one.memory.id, ()))[:1]:
             current = shown_as.get(end.new.id)
             if current is not None and (end.old.id == one.memory.id or _shared(query, end.old)):
-                better = max(one.ranked, current.ranked, key=lambda ranked: ranked.score)
-                ordered.setdefault(current.memory.id, replace(current, ranked=better))
+                better = max(one.score, current.score)
+                ordered.setdefault(current.memory.id, replace(current, score=better))
         ordered.setdefault(one.memory.id, one)
     return list(ordered.values())
 
@@ -157,5 +169,5 @@ def newest_first(
         # Times order every chain of contradictions, so each ends.
         while newest in below:
             newest = below[newest]
-        places.setdefault(newest, replace(by_id[newest], ranked=one.ranked))
+        places.setdefault(newest, replace(by_id[newest], score=one.score))
     return list(places.values()), earlier

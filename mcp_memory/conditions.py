@@ -1,4 +1,7 @@
-"""Conditions on metadata: `{"project": "atlas"}`, `{"stars": {"gte": 4}}`, joined by `and`, `or`, `not`."""
+"""Conditions on metadata: `{"project": "atlas"}`, `{"stars": {"gte": 4}}`, joined by `and`, `or`, `not`.
+
+A key that is itself called so is compared in full: `{"not": {"eq": 4}}`.
+"""
 
 from __future__ import annotations
 
@@ -73,13 +76,15 @@ def _read(value: object, depth: int) -> Condition:
 
 def _read_entry(key: str, value: object, depth: int) -> Condition:
     match key:
-        case "and" | "or":
+        case "and" | "or" if not _compares(value):
             if not isinstance(value, list) or not value:
-                raise ValueError(f'"{key}" takes a list of conditions, at least one')
+                raise ValueError(f'"{key}" takes a list of conditions, at least one; {_in_full(key)}')
             parts = tuple(_read(one, depth + 1) for one in cast("list[object]", value))
             return Every(parts) if key == "and" else Either(parts)
-        case "not":
-            return Not(_read(value, depth + 1))
+        case "not" if not _compares(value):
+            if not isinstance(value, Mapping):
+                raise ValueError(f'"not" takes a condition; {_in_full(key)}')
+            return Not(_read(cast("object", value), depth + 1))
         case _ if isinstance(value, Mapping):
             comparisons = tuple(
                 _compare(key, str(name), operand)
@@ -90,6 +95,17 @@ def _read_entry(key: str, value: object, depth: int) -> Condition:
             return comparisons[0] if len(comparisons) == 1 else Every(comparisons)
         case _:
             return _compare(key, "eq", value)
+
+
+def _compares(value: object) -> bool:
+    """Whether this says how to compare one key, and nothing else."""
+    if not isinstance(value, Mapping) or not value:
+        return False
+    return set(cast("Mapping[str, object]", value)) <= set(OPERATORS)
+
+
+def _in_full(key: str) -> str:
+    return f'a key of that name is compared in full, {{"{key}": {{"eq": …}}}}'
 
 
 def _compare(key: str, operator: str, operand: object) -> Compare:

@@ -17,6 +17,9 @@ from mcp_memory.retrieval import Query, Ranked, Signals
 STRONG, LIKELY = 0.5, 0.25
 """Chance of being evidence from which a hit is called so: of those called strong about two in three were, of
 those called likely two in five, of the rest one in twelve (`benchmarks/calibration.py`)."""
+FEW = 30
+"""Memories from which on their number tells nothing. The best of a few is less near by chance than the
+best of many, and most words of any question were never said among them."""
 LOOKED_AT = 5
 """Hits among which the best is looked for."""
 
@@ -24,12 +27,14 @@ LOOKED_AT = 5
 @dataclass(frozen=True, slots=True)
 class Features:
     """What is known of one hit: `late` about 0 to 1; `coverage`, `unknown` and `strangers` as shares, 0 to 1;
-    `score` the weighted sum of all signals, at most 1."""
+    `few` how small the memory is, in powers of ten below `FEW`; `score` the weighted sum of all signals, at
+    most 1."""
 
     late: float
     coverage: float
     unknown: float
     strangers: float
+    few: float
     score: float
 
 
@@ -42,6 +47,7 @@ class Chances:
     coverage: float
     unknown: float
     strangers: float
+    few: float
     score: float
 
     def of(self, features: Features) -> float:
@@ -51,6 +57,7 @@ class Chances:
             + self.coverage * features.coverage
             + self.unknown * features.unknown
             + self.strangers * features.strangers
+            + self.few * features.few
             + self.score * features.score
         )
         return 1 / (1 + math.exp(-max(min(total, 50.0), -50.0)))
@@ -68,15 +75,19 @@ class Model:
 
 
 WITH_WORDS = Model(
-    evidence=Chances(base=-9.23, late=4.55, coverage=0.82, unknown=0.38, strangers=-1.22, score=10.0),
-    answer=Chances(base=-6.02, late=8.41, coverage=0.69, unknown=0.11, strangers=-1.94, score=0.0),
-    known=0.10,
+    evidence=Chances(
+        base=-9.99, late=4.31, coverage=0.57, unknown=0.72, strangers=-1.5, few=3.79, score=12.34
+    ),
+    answer=Chances(base=-6.51, late=9.95, coverage=0.45, unknown=0.39, strangers=-2.14, few=2.38, score=0.0),
+    known=0.11,
 )
 """Where words were compared one by one."""
 WITHOUT_WORDS = Model(
-    evidence=Chances(base=-5.92, late=0.0, coverage=4.24, unknown=-0.15, strangers=-1.56, score=7.32),
-    answer=Chances(base=-3.87, late=0.0, coverage=4.7, unknown=-0.33, strangers=-2.07, score=0.0),
-    known=0.09,
+    evidence=Chances(
+        base=-7.28, late=0.0, coverage=3.94, unknown=0.06, strangers=-1.78, few=2.9, score=12.84
+    ),
+    answer=Chances(base=-3.86, late=0.0, coverage=4.95, unknown=-0.07, strangers=-2.31, few=2.12, score=0.0),
+    known=0.10,
 )
 """Where only whole texts could be compared, or no model was at hand."""
 
@@ -93,7 +104,11 @@ class Judgement:
     def band(self, hit: Ranked) -> Confidence:
         is_exact = hit.memory_id in self.found.exact
         chance = 1.0 if is_exact else self.model.evidence.of(features_of(hit, self.found))
-        return "strong" if chance >= STRONG else "likely" if chance >= LIKELY else "weak"
+        return band_of(chance)
+
+
+def band_of(chance: float) -> Confidence:
+    return "strong" if chance >= STRONG else "likely" if chance >= LIKELY else "weak"
 
 
 def judge(query: Query, ranked: Sequence[Ranked], found: Signals) -> Judgement:
@@ -115,5 +130,6 @@ def features_of(one: Ranked, found: Signals) -> Features:
         coverage=0.0 if worded is None else worded.coverage,
         unknown=found.unknown,
         strangers=found.strangers,
+        few=0.0 if found.size is None else math.log10(FEW / max(1, min(found.size, FEW))),
         score=one.score,
     )

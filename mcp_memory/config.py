@@ -38,7 +38,7 @@ ENV_DELIMITER = "__"
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
 
 class EmbeddingConfig(_Section):

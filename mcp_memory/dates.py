@@ -57,6 +57,16 @@ _SHORT_DAYS = {
     "sat": 5,
     "sun": 6,
 }
+_DAYS_AGO = {
+    "today": 0,
+    "tonight": 0,
+    "this morning": 0,
+    "this afternoon": 0,
+    "this evening": 0,
+    "yesterday": 1,
+    "last night": 1,
+    "the day before yesterday": 2,
+}
 _NUMBERS = {
     word: number
     for number, word in enumerate(
@@ -81,13 +91,25 @@ _NAMED = (
 )
 _NAMED_DATES = tuple(re.compile(rf"\b{form}(?!\w)", re.IGNORECASE) for form in _NAMED)
 _RELATIVE = re.compile(
-    rf"\b(?:(?P<word>today|yesterday)|(?P<which>last|past|this) (?P<unit>week|month|year|weekend)"
-    rf"|last (?P<weekday>{'|'.join(_DAYS)})|{_NUMBER} (?P<units>days?|weeks?|months?|years?) ago)\b",
+    rf"\b(?:(?P<word>{'|'.join(sorted(_DAYS_AGO, key=len, reverse=True))})"
+    rf"|(?P<which>last|past|this) (?P<unit>week|month|year|weekend)"
+    rf"|(?P<at>last|this|on(?: this| the)?) (?P<weekday>{'|'.join(_DAYS)})"
+    rf"|{_NUMBER} (?P<units>days?|weeks?|fortnights?|months?|years?) ago)\b",
     re.IGNORECASE,
 )
-_SPAN = {"day": timedelta(days=0), "week": timedelta(days=3), "month": timedelta(days=15)}
+_SPAN = {
+    "day": timedelta(days=0),
+    "week": timedelta(days=3),
+    "fortnight": timedelta(days=3),
+    "month": timedelta(days=15),
+}
 """How far beside the day it means "two weeks ago" may lie: people round."""
-_LAST_MONTH = re.compile(rf"\blast {_MONTH}(?!\w)", re.IGNORECASE)
+_LAST_MONTH = re.compile(
+    rf"\blast (?:{_MONTH}(?: (?:the )?{_DAY}|(?! (?:the )?\d))"
+    rf"|{_DAY.replace('day', 'before')} (?:of )?{_MONTH.replace('month', 'after')})(?!,? \d{{4}})(?!\w)",
+    re.IGNORECASE,
+)
+"""One of what comes every year: a month, or a day of one."""
 
 
 def dates_in(text: str, now: datetime) -> tuple[Dates, ...]:
@@ -111,8 +133,11 @@ def _named(text: str) -> Iterator[Dates]:
 
 def _last_months(text: str, today: date) -> Iterator[Dates]:
     for match in _LAST_MONTH.finditer(text):
-        month = _MONTHS[match["month"].lower()]
-        yield Dates(today.year - (month >= today.month), month)
+        month = _MONTHS[(match["month"] or match["after"]).lower()]
+        day = _number(match["day"] or match["before"])
+        # A month that has begun is not the last one yet; of its days those before today have been.
+        is_to_come = (month, day or 0) >= (today.month, today.day if day else 0)
+        yield Dates(today.year - is_to_come, month, day)
 
 
 def _relative(text: str, today: date) -> Iterator[Dates]:
@@ -126,12 +151,14 @@ def _relative(text: str, today: date) -> Iterator[Dates]:
 
 def _relative_dates(match: re.Match[str], today: date) -> Dates:
     if word := match["word"]:
-        day = today - timedelta(days=word.lower() == "yesterday")
+        day = today - timedelta(days=_DAYS_AGO[" ".join(word.lower().split())])
         return Dates(first=day, last=day)
     if unit := match["unit"]:
         return _period(unit.lower(), today, is_past=match["which"].lower() != "this")
     if weekday := match["weekday"]:
-        back = (today.weekday() - _DAYS[weekday.lower()] - 1) % 7 + 1
+        # "Last Friday" is never today, "on Friday" may be.
+        least = int(match["at"].lower() == "last")
+        back = (today.weekday() - _DAYS[weekday.lower()] - least) % 7 + least
         day = today - timedelta(days=back)
         return Dates(first=day, last=day)
     return _ago(match["number"].lower(), match["units"].lower().rstrip("s"), today)
@@ -141,7 +168,11 @@ def _ago(number: str, unit: str, today: date) -> Dates:
     count = _NUMBERS.get(number) or int(number)
     if unit == "year":
         return Dates(year=max(today.year - count, 1))
-    steps = {"day": relativedelta(days=count), "week": relativedelta(weeks=count)}
+    steps = {
+        "day": relativedelta(days=count),
+        "week": relativedelta(weeks=count),
+        "fortnight": relativedelta(weeks=2 * count),
+    }
     day = today - steps.get(unit, relativedelta(months=count))
     return Dates(first=day - _SPAN[unit], last=day + _SPAN[unit])
 

@@ -4,6 +4,7 @@ once."""
 from __future__ import annotations
 
 import json
+import math
 import unicodedata
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -565,8 +566,13 @@ class AddResult(_Value):
 class SearchResult(_Value):
     hits: tuple[Hit, ...]
     """Best first."""
+    first: int = 1
+    """The rank of the first of them; pages before have shown those above."""
     known: bool = True
-    """Whether anything answers the query; if not, `hits` are the nearest and no more than that."""
+    """Whether anything answers the query, or fits a filter by entity or metadata that asked for it; if not,
+    `hits` are the nearest and no more than that."""
+    detail: Detail = "concise"
+    """With `full`, texts are whole as far as they fit; one that did not is cut, and says so."""
     total: int
     """How many memories were considered a candidate, of which `hits` are the best."""
     left_out: int = 0
@@ -578,7 +584,7 @@ class SearchResult(_Value):
     changes: tuple[Change, ...] = ()
     """When asked for: what began and what ended, the latest first."""
     tokens: int = 0
-    """Of the answer as text, at four characters each."""
+    """Of the answer as an assistant reads it (`mcp_memory.text.searched`), at four characters each."""
     degraded: tuple[str, ...] = ()
 
 
@@ -1001,16 +1007,44 @@ def invalid_input(error: ValidationError, model: type[BaseModel]) -> InvalidInpu
         case "value_error":
             text = str(context.get("error", problem["msg"]))
         case "literal_error":
-            text = f"{shown(str(problem['input']))} is unknown; use one of {context['expected']}"
-        case "greater_than_equal":
-            text = f"{shown(str(problem['input']))} is too small; the least is {context['ge']}"
-        case "less_than_equal":
-            text = f"{shown(str(problem['input']))} is too large; the most is {context['le']}"
+            text = f"{_given(problem['input'])} is unknown; use one of {context['expected']}"
+        case "greater_than_equal" if not _is_nan(problem["input"]):
+            text = f"{_given(problem['input'])} is too small; the least is {context['ge']}"
+        case "less_than_equal" if not _is_nan(problem["input"]):
+            text = f"{_given(problem['input'])} is too large; the most is {context['le']}"
         case "too_long":
             text = f"has {context['actual_length']} items; at most {context['max_length']} go into one call"
-        case _:
-            text = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}; got {shown(str(problem['input']))}"
+        case kind:
+            expected = next((words for kinds, words in _EXPECTED.items() if kind in kinds), None)
+            said = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+            text = f"{f'must be {expected}' if expected else said}; got {_given(problem['input'])}"
     return InvalidInput(field, text)
+
+
+_EXPECTED = {
+    ("tuple_type", "list_type", "iterable_type"): "a list",
+    ("dict_type", "mapping_type", "model_type", "model_attributes_type"): "an object",
+    ("string_type",): "text",
+    ("int_type", "int_parsing", "int_from_float", "int_parsing_size"): "a whole number",
+    ("float_type", "float_parsing", "finite_number", "greater_than_equal", "less_than_equal"): "a number",
+    ("bool_type", "bool_parsing"): "true or false",
+}
+"""What a caller is to give, in the words of JSON, by pydantic's types of error."""
+
+
+def _given(value: object) -> str:
+    """A caller's value for a sentence, as JSON writes it."""
+    if isinstance(value, str):
+        return shown(value)
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError):
+        text = str(value)
+    return shown(text)[1:-1]
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _check_range(first: datetime | None, last: datetime | None, first_name: str, last_name: str) -> None:

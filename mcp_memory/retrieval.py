@@ -110,6 +110,8 @@ class Signals:
     """How much of the query nobody ever said here, each word weighed by its rarity; 0 to 1."""
     strangers: float = 0.0
     """How many of the names in the query nobody ever said here; 0 to 1."""
+    size: int | None = None
+    """Memories that the scope sees; None where they are too many to be held in memory."""
 
     @property
     def ids(self) -> tuple[str, ...]:

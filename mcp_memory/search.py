@@ -8,17 +8,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mcp_memory import text
-from mcp_memory.answer import make_cursor, most_hits, pack, read_cursor, with_neighbours
+from mcp_memory.answer import Shown, make_cursor, most_hits, pack, read_cursor, with_neighbours
 from mcp_memory.background import side_by_side
 from mcp_memory.choosing import Chosen, by_relevance, choose, current_first, newest_first
 from mcp_memory.conditions import read_condition
-from mcp_memory.confidence import Judgement, judge
+from mcp_memory.confidence import LOOKED_AT, Judgement, judge
 from mcp_memory.config import SearchConfig, Weights
 from mcp_memory.embedded import EmbeddedQuery
 from mcp_memory.embedding import Embedder
 from mcp_memory.errors import EmbedderChanged, EmbeddingError, IndexFailed, RerankerFailed
 from mcp_memory.models import (
     Change,
+    Confidence,
     Hit,
     Memory,
     Repetition,
@@ -61,14 +62,16 @@ STANDING_WEIGHTS = (0.5, 0.3, 0.2)
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A request with what was left open in it filled in. `offset` hits were shown before; `allowed` has the
-    numbers (seq) of all that a narrow filter lets through, by id."""
+    """A request with what was left open in it filled in. `shown` is what the pages before have; `allowed` has
+    the numbers (seq) of all that a narrow filter lets through, by id."""
 
     request: SearchRequest
     query: Query
     where: Filter
     allowed: Mapping[str, int] | None
-    offset: int
+    is_filtered_exactly: bool
+    """Whether it asks for what mentions an entity, or has some metadata."""
+    shown: Shown
     limit: int
     max_tokens: int
 
@@ -123,7 +126,7 @@ class Searcher:
         """The answer to a query. `entity_ids` confines it to these memories; `others` are other ways to put
         the question; `degraded` is what could not be done for it before. Raises InvalidInput for a cursor of
         another question."""
-        offset = read_cursor(where.scope, request)
+        shown = read_cursor(where.scope, request)
         query = read_query(request.query, request.reference_time)
         where, allowed = await self._narrowed(where, entity_ids)
         gathered, problems = await self._gather(query, where, allowed)
@@ -139,11 +142,12 @@ class Searcher:
             query,
             where,
             allowed,
-            offset,
+            entity_ids is not None or where.condition is not None,
+            shown,
             request.limit or self._config.limit,
             request.max_tokens or self._config.max_tokens,
         )
-        enough = max(offset + most_hits(asked.limit, asked.max_tokens), COMPARED)
+        enough = max(len(shown.numbers) + most_hits(asked.limit, asked.max_tokens), COMPARED)
         weights, readings = self._config.weights, ((query, gathered), *put_otherwise)
         if self._reranker is None:
 
@@ -216,7 +220,7 @@ class Searcher:
             nonlocal mentions
             known, waiting = await self._ledger.read(_look_around, where.scope, query)
             if waiting:
-                degraded.append(f"{waiting} memories are found by their words only until they are indexed")
+                degraded.append(f"{_found_by_words(waiting)} only until indexed")
             if known:
                 mentions, problem = await self._store.rare_mentions(known, MENTIONS)
                 if problem is not None:
@@ -251,6 +255,12 @@ class Searcher:
             return chosen
         order = sorted(range(len(scores)), key=lambda place: -scores[place])
         return [*(chosen[place] for place in order), *chosen[depth:]]
+
+
+def _found_by_words(waiting: int) -> str:
+    if waiting == 1:
+        return "1 memory is found by its words"
+    return f"{waiting} memories are found by their words"
 
 
 def _look_around(connection: Connection, scope: Scope, query: Query) -> tuple[list[str], int]:
@@ -324,6 +334,7 @@ def _read_closely(connection: Connection, query: Query, scope: Scope, gathered: 
             worded=reading.describe(ids),
             unknown=reading.unknown,
             strangers=reading.strangers(query.capitals),
+            size=reading.size,
         )
     if query.dates or query.phrases:
         rows = memories.by_id(connection, scope, ids)
@@ -339,23 +350,39 @@ def _answer(
     connection: Connection, asked: _Asked, ranking: _Ranking, degraded: Sequence[str]
 ) -> SearchResult:
     """A page of what was chosen, packed into its size."""
-    scope, offset = asked.scope, asked.offset
+    scope, before = asked.scope, asked.shown
     ids = [one.memory.id for one in ranking.chosen]
     followed = facts.followed(connection, scope, ids, asked.where.valid_until)
     chosen = current_first(asked.query, ranking.chosen, followed)
     chosen, conflicts = newest_first(connection, chosen)
-    page = chosen[offset : offset + asked.limit]
-    standing = () if asked.allowed is not None else _standing(connection, scope, ranking, chosen)
-    changes = _changes(connection, asked, ranking) if asked.request.changes else ()
+    goes_on = asked.request.cursor is not None
+    standing = () if goes_on or asked.allowed is not None else _standing(connection, scope, ranking, chosen)
+    changes = _changes(connection, asked, ranking) if asked.request.changes and not goes_on else ()
+    # A page follows only one that knew something; what a filter asked for by name is there.
+    known = goes_on or ranking.known or bool(changes) or (asked.is_filtered_exactly and bool(chosen))
+    numbers = memories.numbers(
+        connection, [*(one for of in chosen for one in of.ids), *(one.id for one in standing)]
+    )
+    left = [one for one in chosen if before.numbers.isdisjoint(_numbers_of(one, numbers))]
+    page = left[: asked.limit]
+    shown_as = {one.memory.id: one for one in page}
+
+    def cursor(hits: int, shown: Sequence[Memory]) -> str:
+        met = [shown_as[one.id].ids if one.id in shown_as else (one.id,) for one in shown]
+        own = {numbers[memory_id] for memory_ids in met for memory_id in memory_ids if memory_id in numbers}
+        return make_cursor(scope, asked.request, Shown(before.hits + hits, before.numbers | own))
+
     result = pack(
-        _hits(connection, asked, page, ranking.judged, conflicts, followed),
+        _hits(connection, asked, page, _bands(ranking, chosen, is_first=not goes_on), conflicts, followed),
         standing,
         changes,
-        known=ranking.known or bool(changes),
+        known=known,
+        detail=asked.request.detail,
         total=ranking.total - (len(ranking.chosen) - len(chosen)),
-        offset=offset,
+        before=before,
+        passed_over=len(chosen) - len(left),
         max_tokens=asked.max_tokens,
-        cursor=lambda shown: make_cursor(scope, asked.request, offset + shown),
+        cursor=cursor,
         degraded=degraded,
     )
     if result.known:
@@ -364,11 +391,28 @@ def _answer(
     return result
 
 
+def _numbers_of(one: Chosen, numbers: Mapping[str, int]) -> set[int]:
+    return {numbers[memory_id] for memory_id in one.ids if memory_id in numbers}
+
+
+def _bands(ranking: _Ranking, chosen: Sequence[Chosen], *, is_first: bool) -> dict[str, Confidence]:
+    """How sure each is, by memory id. What knows nothing is sure of nothing; what knows something is sure of
+    its first hit at least."""
+    if not ranking.known:
+        return {one.memory.id: "weak" for one in chosen}
+    bands: dict[str, Confidence] = {
+        one.memory.id: ranking.judged[one.ranked.memory_id].band(one.ranked) for one in chosen
+    }
+    if is_first and all(bands[one.memory.id] == "weak" for one in chosen[:LOOKED_AT]):
+        bands.update((one.memory.id, "likely") for one in chosen[:1])
+    return bands
+
+
 def _hits(
     connection: Connection,
     asked: _Asked,
     page: Sequence[Chosen],
-    judged: Mapping[str, Judgement],
+    bands: Mapping[str, Confidence],
     conflicts: Mapping[str, Sequence[Memory]],
     followed: Mapping[str, Sequence[Succession]],
 ) -> Iterator[Hit]:
@@ -382,8 +426,8 @@ def _hits(
         is_whole = asked.request.detail == "full"
         yield Hit(
             memory=memory,
-            score=round(one.ranked.score, 4),
-            confidence=judged[one.ranked.memory_id].band(one.ranked),
+            score=round(one.score, 4),
+            confidence=bands[memory.id],
             shown=text.one_line(memory.text, None) if is_whole else text.excerpt(memory.text, words),
             signals=one.ranked.signals if asked.request.explain else (),
             repeated=Repetition(times=times, last=last) if times > 1 else None,
@@ -416,7 +460,8 @@ def _standing(
     held = memories.standing(connection, scope, STANDING)
     if not held:
         return ()
-    hits = {one.memory.id for one in shown[:SURE]}
+    # Where nothing answers, what is nearest is beside the point, and these are not.
+    hits = {one.memory.id for one in shown[:SURE]} if ranking.known else set[str]()
     relevance = {one.memory_id: one.score for one in ranking.ranked}
     rated = memories.ratings(connection, [one.id for one in held])
     by_importance, by_relevance, by_rating = STANDING_WEIGHTS

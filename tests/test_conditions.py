@@ -23,6 +23,7 @@ NOTES: dict[str, dict[str, Any]] = {
     "five": {"stars": 5.0, "project": "borealis", "tags": ["blue"], "done": True},
     "text": {"stars": "5", "project": None, "done": False},
     "strange": {'a"b.$[0]': "quoted", "o'hara": 1},
+    "joined": {"and": 1, "or": "x", "not": True},
 }
 
 
@@ -55,10 +56,13 @@ CASES: list[tuple[dict[str, Any], set[str]]] = [
     ({"done": {"in": [True, False]}}, {"five", "text"}),
     ({"and": [{"stars": {"gte": 3}}, {"project": "atlas"}]}, {"three"}),
     ({"or": [{"done": True}, {"tags": {"contains": "red"}}]}, {"three", "five"}),
-    ({"not": {"stars": {"gte": 0}}}, {"plain", "text", "strange"}),
+    ({"not": {"stars": {"gte": 0}}}, {"plain", "text", "strange", "joined"}),
     ({'a"b.$[0]': "quoted"}, {"strange"}),
     ({"o'hara": 1}, {"strange"}),
     ({"nothing": 1}, set()),
+    ({"and": {"eq": 1}}, {"joined"}),
+    ({"or": {"in": ["x", "y"]}, "not": {"eq": True}}, {"joined"}),
+    ({"and": [{"and": {"gte": 1}}, {"not": {"or": {"eq": "y"}}}]}, {"joined"}),
 ]
 
 
@@ -79,7 +83,9 @@ async def test_a_condition_lets_through_what_fulfils_it(
         ({"stars": {}}, "compared with nothing"),
         ({"stars": [1]}, "text, a number, true, false or null only"),
         ({"and": {"a": 1}}, "takes a list of conditions"),
-        ({"not": 4}, "is no condition"),
+        ({"not": 4}, "compared in full"),
+        ({"or": "x"}, "compared in full"),
+        ({"not": {}}, "is no condition"),
         ({"or": [{"a": n} for n in range(60)]}, "at most 50"),
     ],
 )

@@ -83,6 +83,7 @@ def test_the_session_of_claude_code_is_the_default_one(monkeypatch: pytest.Monke
         ("[embedding]\nmodel = 'other'", 'set provider = "openai"'),
         ("log_level = 'LOUD'", "log_level"),
         ("[graph]\nbuffer_pool_mib = 1", "graph.buffer_pool_mib"),
+        ("[search.weights]\ndense = nan", "search.weights.dense: input should be a finite number"),
     ],
 )
 def test_a_bad_file_is_named_with_its_key(tmp_path: Path, text: str, told: str) -> None:

@@ -32,6 +32,22 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)  # a Saturday
         ("a few months ago", "2026-08-21", "2026-11-21"),
         ("3 years ago", "2023-01-01", "2024-01-01"),
         ("last Friday", "2026-11-20", "2026-11-13"),
+        ("What happened on Friday?", "2026-11-20", "2026-11-13"),
+        ("What happened on Saturday?", "2026-11-21", "2026-11-14"),
+        ("last Saturday", "2026-11-14", "2026-11-21"),
+        ("Who called on Sunday evening?", "2026-11-15", "2026-11-20"),
+        ("Where was I a fortnight ago?", "2026-11-07", "2026-11-14"),
+        ("two fortnights ago", "2026-10-24", "2026-11-07"),
+        ("Who called on May 14th?", "2024-05-14", "2024-05-15"),
+        ("Who called last May 14?", "2026-05-14", "2025-05-14"),
+        ("Who called last May 14th?", "2026-05-14", "2026-05-15"),
+        ("Who called last 14 May?", "2026-05-14", "2025-05-14"),
+        ("Who called last November 20?", "2026-11-20", "2025-11-20"),
+        ("Who called last November 21?", "2025-11-21", "2026-11-21"),
+        ("Who called last May 2023?", "2023-05-14", "2026-05-14"),
+        ("last night", "2026-11-20", "2026-11-21"),
+        ("What did I say this morning?", "2026-11-21", "2026-11-20"),
+        ("the day before yesterday", "2026-11-19", "2026-11-20"),
         ("last month", "2026-10-31", "2026-11-01"),
         ("last year", "2025-06-01", "2026-06-01"),
     ],
@@ -45,7 +61,16 @@ def test_a_date_that_a_question_names_is_understood(question: str, inside: str, 
 
 
 @pytest.mark.parametrize(
-    "question", ["May I come in?", "Who marches?", "What is 12345?", "the second one", ""]
+    "question",
+    [
+        "Monday meeting notes",
+        "What do I do on Mondays?",
+        "May I come in?",
+        "Who marches?",
+        "What is 12345?",
+        "the second one",
+        "",
+    ],
 )
 def test_what_is_no_date_is_not_taken_for_one(question: str) -> None:
     assert dates_in(question, NOW) == ()

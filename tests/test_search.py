@@ -109,6 +109,48 @@ async def test_a_cursor_of_another_question_or_user_is_refused(service: Service)
         await search(service, "garden", cursor=altered)
 
 
+async def test_a_page_repeats_and_loses_nothing_when_memory_changes_in_between(service: Service) -> None:
+    await garden(service, 40)
+    first = await search(service, "garden plants", max_tokens=300)
+    seen, cursor = ids(first), first.cursor
+    assert cursor is not None
+    gone = seen[2]
+    await service.forget(SCOPE, parse(ForgetRequest, {"ids": [gone]}))
+    added = {await add(service, f"Garden plants: the garden of plants number {n}.") for n in range(5)}
+    while cursor is not None:
+        result = await search(service, "garden plants", max_tokens=300, cursor=cursor)
+        assert result.tokens <= 300
+        assert result.first == len(seen) + 1
+        assert f"\n{len(seen) + 1}. " in text.searched(result)
+        seen, cursor = [*seen, *ids(result)], result.cursor
+    assert len(seen) == len(set(seen)) == 45
+    assert added < set(seen)
+
+
+async def test_what_came_again_in_the_same_words_is_not_shown_on_the_next_page(service: Service) -> None:
+    (said,) = await say(service, "s", ("Ann", "The garden plants grew well."), day="2024-03-01")
+    await garden(service, 30)
+    first = await search(service, "garden plants grew well", max_tokens=200)
+    assert ids(first)[0] == said
+    await say(service, "t", ("Ann", "The garden plants grew well."), day="2024-03-02")
+    rest = await search(service, "garden plants grew well", max_tokens=5_000, cursor=first.cursor)
+    assert not any("grew well" in hit.memory.text for hit in rest.hits)
+
+
+async def test_standing_memories_are_shown_once_and_pages_go_on_after_them(service: Service) -> None:
+    liked = await add(service, "Ann likes garden plants to be watered at night.", kind="preference")
+    await garden(service, 30)
+    first = await search(service, "What was watered in the garden on day 3?", max_tokens=300)
+    shown = [*ids(first), *(one.id for one in first.standing)]
+    assert liked in shown
+    rest = await search(
+        service, "What was watered in the garden on day 3?", max_tokens=9_000, cursor=first.cursor
+    )
+    assert (rest.standing, rest.cursor) == ((), None)
+    assert sorted([*shown, *ids(rest)]) == sorted({*shown, *ids(rest)})
+    assert len(shown) + len(rest.hits) == 31
+
+
 async def test_it_says_when_nothing_is_known(service: Service) -> None:
     await garden(service, 30)
     await say(service, "s", ("Ann", "I moved to Lisbon in March."), ("Bob", "How do you like it there?"))
@@ -120,6 +162,97 @@ async def test_it_says_when_nothing_is_known(service: Service) -> None:
     assert known.known
     assert known.hits[0].memory.text == "I moved to Lisbon in March."
     assert known.hits[0].confidence in ("strong", "likely")
+
+
+async def test_a_small_memory_knows_what_it_was_told_and_not_what_it_was_not(service: Service) -> None:
+    await say(
+        service,
+        "s",
+        ("Ann", "We finally got the keys, the boxes are all in the new place by the river."),
+        ("Bob", "Nice! Still with the same company?"),
+        ("Ann", "No, since Monday I do the accounts for a bakery."),
+        ("Bob", "Fresh rolls every day then."),
+    )
+    for told in ("Where does Ann's new home lie?", "Who does Ann do the accounts for?"):
+        assert (await search(service, told)).known, told
+    for strange in ("What is the capital of Mongolia?", "Which guitar did Zbigniew buy?"):
+        assert not (await search(service, strange)).known, strange
+
+
+async def test_what_is_known_has_a_hit_that_is_likely_and_what_is_not_has_none(service: Service) -> None:
+    await garden(service, 30)
+    await say(service, "s", ("Ann", "I moved to Lisbon in March."), ("Bob", "How do you like it there?"))
+    for question in (
+        "Where did Ann move to?",
+        "plants",
+        "What did Bob ask about?",
+        "Who likes chess?",
+        "When was plant 7 watered, and by whom?",
+        "What happened yesterday?",
+        "Tell me of the sea.",
+    ):
+        result = await search(service, question)
+        assert any(hit.confidence != "weak" for hit in result.hits) is result.known, question
+
+
+async def test_what_a_filter_asks_for_is_not_denied(service: Service) -> None:
+    told = await add(
+        service, "Lunch was soup.", metadata={"trip": "Oslo"}, entities=[{"name": "Kari", "type": "person"}]
+    )
+    await garden(service, 30)
+    question = "What is Zbigniew Quark's favourite chess opening?"
+    assert not (await search(service, question)).known
+    filters: tuple[dict[str, Any], ...] = ({"where": {"trip": "Oslo"}}, {"entity": "Kari"})
+    for asked in filters:
+        result = await search(service, question, **asked)
+        assert (ids(result), result.known, result.hits[0].confidence) == ([told], True, "weak")
+        assert text.searched(result).startswith("1 memory, numbered")
+    missing = await search(service, question, where={"trip": "Rome"})
+    assert (missing.hits, missing.known) == ((), False)
+
+
+async def test_what_took_the_place_of_another_is_as_sure_as_its_own_words(service: Service) -> None:
+    def home(place: str) -> list[dict[str, str]]:
+        return [{"subject": "Ann", "predicate": "lives in", "object": place}]
+
+    old = "Ann lives in a flat in Lisbon, near the harbour."
+    await add(service, old, relations=home("Lisbon"), observed_at="2023-01-01")
+    new = await add(service, "A move to Porto.", relations=home("Porto"), observed_at="2024-01-01")
+    await garden(service, 30)
+    together = await search(service, "Does Ann live in a flat in Lisbon, near the harbour?", explain=True)
+    shown = next(hit for hit in together.hits if hit.memory.id == new)
+    assert "text" not in {one.signal for one in shown.signals}
+    assert together.hits[0].memory.id == new
+
+
+async def test_under_a_denial_what_holds_anyway_stands_apart_from_what_is_nearest(service: Service) -> None:
+    await add(service, "Always answer in French.", kind="preference")
+    await garden(service, 30)
+    result = await search(service, "What is Zbigniew Quark's favourite chess opening?")
+    assert not result.known
+    lines = text.searched(result).splitlines()
+    assert lines[0] == "Nothing that is remembered answers this."
+    assert lines[1] == text.STANDING_TITLE
+    assert "Always answer in French." in lines[2]
+    assert re.fullmatch(r"The \d+ nearest, which are likely beside the point:", lines[3])
+
+
+async def test_full_detail_shows_all_texts_whole_while_they_fit(service: Service) -> None:
+    long = " ".join(f"word{number}" for number in range(120))
+    await add(service, f"Prefers plain words. {long}", kind="preference")
+    await say(
+        service, "s", ("Bob", f"Before. {long}"), ("Ann", "The boat is blue."), ("Bob", f"After. {long}")
+    )
+    await garden(service, 10)
+    whole = text.searched(await search(service, "What colour is the boat?", detail="full", max_tokens=5_000))
+    assert whole.count("word119”") == 3
+    for size in (100, 300, 600, 900):
+        result = await search(service, "What colour is the boat?", detail="full", max_tokens=size)
+        assert result.tokens <= size
+        assert "The boat is blue." in text.searched(result)
+    small = await search(service, "What colour did plant 3 have?", detail="full", max_tokens=700)
+    assert [one.text.partition(" word")[0] for one in small.standing] == ["Prefers plain"]
+    assert "characters, see get_memory)" in text.searched(small)
 
 
 async def test_an_empty_memory_knows_nothing(service: Service) -> None:
@@ -375,7 +508,10 @@ async def test_a_rating_is_a_tie_break_and_is_kept_once_for_each_rater(service: 
         ({"detail": "everything"}, "use one of"),
         ({"as_of": "2024-01-01", "until": "2024-01-01"}, "as_of"),
         ({"valid_since": "2025-01-01", "valid_until": "2024-01-01"}, "later than"),
-        ({"where": "stars > 3"}, "valid dictionary"),
+        ({"where": "stars > 3"}, "where: must be an object; got 'stars > 3'"),
+        ({"kinds": "fact"}, "kinds: must be a list; got 'fact'"),
+        ({"limit": float("nan")}, "limit: must be a number; got NaN"),
+        ({"explain": [1]}, r"explain: must be true or false; got \[1\]"),
     ],
 )
 async def test_an_argument_that_makes_no_sense_is_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from uuid import uuid4
 
 import anyio
 import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.server.lowlevel import Server
@@ -22,16 +24,28 @@ from mcp_types import (
     ResourceUpdatedNotification,
     TextContent,
     TextResourceContents,
+    jsonrpc_message_adapter,
 )
+from pydantic import ValidationError
 
 from mcp_memory.config import Config, load
 from mcp_memory.server import MemoryHandle, create_server
+from mcp_memory.server.unreadable import answer_to
 from mcp_memory.service import Service
 
 from .conftest import GRAPH_ENGINE
 
 Era = Literal["auto", "legacy"]
 TOKENS, CHARACTERS_PER_TOKEN = 1_500, 4
+
+
+PING = '{"jsonrpc": "2.0", "id": 3, "method": "ping"}'
+
+
+def tool_call(request_id: int | str, arguments: str) -> str:
+    """A call as a line of stdin; `arguments` are what stands there, JSON or not."""
+    params = f'{{"name": "add_memory", "arguments": {arguments}}}'
+    return f'{{"jsonrpc": "2.0", "id": {json.dumps(request_id)}, "method": "tools/call", "params": {params}}}'
 
 
 class Memory:
@@ -540,3 +554,61 @@ async def test_over_stdio_memory_lasts_from_one_process_to_the_next(tmp_path: Pa
         text, found = await call(client, "search_memory", query="What is the boat called?")
     assert "Albatross — 信天翁" in text
     assert found["hits"][0]["id"] == one["hits"][0]["id"]
+
+
+@pytest.mark.parametrize(
+    ("message", "request_id", "sentence"),
+    [
+        (tool_call(1, '{"content": "x", "metadata": {"a": ' + "[" * 300 + "]" * 300 + "}}"), 1, "nested"),
+        (tool_call("s", '{"content": "x", "metadata": ' + '{"id":' * 9_000), "s", "nested"),
+        (tool_call(2, r'{"content": "half a smile: \ud83d"}'), 2, "half of a character pair"),
+        (
+            r'{"params": {"id": 4, "x": "\ud800\""}, "jsonrpc": "2.0", "method": "ping", "id": 3}',
+            3,
+            "half of",
+        ),
+        ('{"jsonrpc": "2.0", "id": 5}', 5, "method that is text"),
+        ('{"jsonrpc": "2.0", "id": 6, "method": 7, "params": []}', 6, "no JSON-RPC request"),
+        ('{"id": "\\ud800", "jsonrpc": "2.0", "method": "ping"}', None, "half of a character pair"),
+        ("[]", None, "no JSON-RPC request"),
+        ("hello", None, "cannot be read as JSON"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_answered(
+    message: str, request_id: str | int | None, sentence: str
+) -> None:
+    with pytest.raises(ValidationError) as failure:
+        jsonrpc_message_adapter.validate_json(message)
+    answer = answer_to(failure.value)
+    assert answer is not None
+    assert answer.id == request_id
+    assert sentence in answer.error.message
+    assert jsonrpc_message_adapter.validate_json(answer.model_dump_json()) == answer
+
+
+@pytest.mark.parametrize(
+    "message", ["", " ", '{"jsonrpc": "2.0", "method": 5}', '{"jsonrpc": "2.0", "id": 1, "result": 4}']
+)
+def test_what_wants_no_answer_gets_none(message: str) -> None:
+    with pytest.raises(ValidationError) as failure:
+        jsonrpc_message_adapter.validate_json(message)
+    assert answer_to(failure.value) is None
+
+
+async def test_over_stdio_a_request_that_cannot_be_read_is_answered_and_the_next_one_too(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-m", "mcp_memory", "--in-process", "--data-dir", str(tmp_path / "data")]
+    lines = (tool_call(1, '{"content": ' + "[" * 400 + "]" * 400 + "}"), tool_call(2, r'"\ud800"'), PING)
+    own = {**os.environ, "HOME": str(tmp_path)}
+    with anyio.fail_after(30):
+        async with await anyio.open_process(command, env=own, stderr=None) as server:
+            assert server.stdin is not None
+            assert server.stdout is not None
+            await server.stdin.send("\n".join((*lines, "")).encode())
+            # Not closed before all is answered: a host that hangs up waits for nothing.
+            answers = BufferedByteReceiveStream(server.stdout)
+            messages = [json.loads(await answers.receive_until(b"\n", 10_000)) for _ in lines]
+            await server.stdin.aclose()
+    codes = {one["id"]: one.get("error", {}).get("code") for one in messages}
+    assert codes == {1: -32700, 2: -32700, 3: None}

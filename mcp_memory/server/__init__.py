@@ -54,6 +54,7 @@ from mcp_memory.server import resources, uris
 from mcp_memory.server.handle import MemoryHandle, MemoryService
 from mcp_memory.server.prompts import Prompts
 from mcp_memory.server.tools import TOOLS, Call
+from mcp_memory.server.unreadable import AnsweredStream
 
 __all__ = ["MemoryHandle", "MemoryService", "create_server", "run_stdio"]
 
@@ -106,7 +107,7 @@ async def run_stdio(config: Config) -> None:
             async with stdio_server() as (read_stream, write_stream):
                 # A client of the handshake era hears of changed lists only if it was told that it would.
                 options = server.create_initialization_options(NotificationOptions(resources_changed=True))
-                await server.run(read_stream, write_stream, options)
+                await server.run(AnsweredStream(read_stream, write_stream), write_stream, options)
     except* (BrokenPipeError, ConnectionResetError):
         logger.info("the host is gone")
         # What is still buffered can reach nobody, and Python would say so when it flushes at the end.

@@ -324,12 +324,13 @@ async def _add(call: Call, arguments: AddMemory) -> Answer:
 async def _search(call: Call, arguments: SearchMemory) -> Answer:
     request = _request(SearchRequest, arguments)
     result = await call.memory.search(arguments.scope(call.config), request)
+    limit = None if result.detail == "full" else text.SHOWN
     content = SearchAnswer(
         known=result.known,
-        hits=[_shown_hit(hit) for hit in result.hits],
-        standing=[_shown(one) for one in result.standing] or None,
+        hits=[_shown_hit(hit, limit) for hit in result.hits],
+        standing=[_shown(one, limit) for one in result.standing] or None,
         changes=[
-            ShownChange(**_shown(one.memory).model_dump(), event=one.event, at=iso(one.at))
+            ShownChange(**_shown(one.memory, limit).model_dump(), event=one.event, at=iso(one.at))
             for one in result.changes
         ]
         or None,
@@ -462,7 +463,7 @@ def _shown_relation(relation: Relation) -> ShownRelation:
     )
 
 
-def _shown_hit(hit: Hit) -> ShownHit:
+def _shown_hit(hit: Hit, limit: int | None) -> ShownHit:
     signals: dict[str, float] = {part.signal: part.score for part in hit.signals}
     repeated = hit.repeated
     return ShownHit(
@@ -470,13 +471,13 @@ def _shown_hit(hit: Hit) -> ShownHit:
         score=hit.score,
         confidence=hit.confidence,
         signals=signals or None,
-        neighbours=[_shown(one) for one in hit.neighbours] or None,
+        neighbours=[_shown(one, limit) for one in hit.neighbours] or None,
         times_said=None if repeated is None else repeated.times,
         last_said=None if repeated is None else iso(repeated.last),
-        conflicts=[_shown(one) for one in hit.conflicts] or None,
-        followed_by=[_shown(one.new) for one in hit.followed] or None,
+        conflicts=[_shown(one, limit) for one in hit.conflicts] or None,
+        followed_by=[_shown(one.new, limit) for one in hit.followed] or None,
         followed_since=iso(hit.followed[0].at) if hit.followed else None,
-        facts=[_shown(one) for one in hit.facts] or None,
+        facts=[_shown(one, limit) for one in hit.facts] or None,
     )
 
 

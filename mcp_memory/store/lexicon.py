@@ -221,6 +221,11 @@ class Reading:
         self._sessions = [self._session_scores(one, postings) for one, postings in self._each()]
 
     @property
+    def size(self) -> int:
+        """How many memories the scope sees."""
+        return sum(map(len, self._lexicons))
+
+    @property
     def unknown(self) -> float:
         """How much of the query nobody has ever said here, each word weighed by its rarity; 0 to 1."""
         total = float(self._rarity.sum())

@@ -439,6 +439,14 @@ _REPETITIONS = (
 )
 
 
+def numbers(connection: sa.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """The number (seq) of each; none is ever given to another memory."""
+    return {row.id: row.seq for row in connection.execute(_NUMBERS, {"ids": ids})}
+
+
+_NUMBERS = sa.select(schema.memory.c.id, schema.memory.c.seq).where(among(schema.memory.c.id, "ids"))
+
+
 def ratings(connection: sa.Connection, ids: Sequence[str]) -> dict[str, float]:
     """How useful each was found, −1 to 1; without those that nobody rated. One voice alone counts half, but
     one that says it is wrong counts whole."""
