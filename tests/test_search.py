@@ -487,7 +487,7 @@ async def test_without_words_in_memory_the_full_text_index_answers(config: Confi
 
 async def test_a_rating_is_a_tie_break_and_is_kept_once_for_each_rater(service: Service) -> None:
     first = await add(service, "The red bicycle stands in the shed.")
-    second = await add(service, "The red bicycle stands in a shed.")
+    second = await add(service, "The red bicycle stands in this shed.")
     await add(service, "A red bicycle was in the shed.")
     for rater in ("desktop", "desktop", "editor"):
         await service.rate(SCOPE, second, "useful", source=rater)
