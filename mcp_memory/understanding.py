@@ -73,22 +73,24 @@ class Understanding:
             with anyio.move_on_after(pause):
                 await self._wake.wait()
 
-    async def put_otherwise(self, query: str, now: datetime) -> tuple[str, ...]:
+    async def put_otherwise(self, user_id: str, query: str, now: datetime) -> tuple[str, ...]:
         """Other ways to put a question; none by rules, or when the day's tokens are spent. Raises
         ExtractionFailed."""
-        if await self._who_reads() is self._rules:
+        if await self._who_reads(user_id) is self._rules:
             return ()
         try:
             queries, usage = await rewrite_query(self._extractor, query, now)
         except ExtractionFailed as error:
-            await self._spend(REWRITING, error.usage)
+            await self._spend(user_id, REWRITING, error.usage)
             raise
-        await self._spend(REWRITING, usage)
+        await self._spend(user_id, REWRITING, usage)
         return queries
 
-    async def _spend(self, purpose: str, usage: Usage) -> None:
+    async def _spend(self, user_id: str, purpose: str, usage: Usage) -> None:
         now = datetime.now(UTC)
-        await self._ledger.write(extractions.spend, self._extractor.name, purpose, usage, now)
+        await self._ledger.write(
+            extractions.spend, self._extractor.name, purpose, usage, now, user_id=user_id
+        )
 
     async def aclose(self) -> None:
         await self._extractor.aclose()
@@ -132,16 +134,14 @@ class Understanding:
         if not said:
             await self._ledger.write(extractions.done, work.id)
             return
-        extractor = await self._who_reads()
+        extractor = await self._who_reads(said[0].user_id)
         passage = await self._passage(said, with_known=extractor is not self._rules)
         try:
             extraction = await self._extracted(extractor, passage)
         except ExtractionFailed as error:
-            await self._ledger.write(
-                extractions.spend, extractor.name, PURPOSE, error.usage, datetime.now(UTC)
-            )
+            await self._spend(said[0].user_id, PURPOSE, error.usage)
             raise
-        await self._write(work, passage, extraction, extractor)
+        await self._write(work, said[0].user_id, passage, extraction, extractor)
 
     async def _extracted(self, extractor: Extractor, passage: Passage) -> Extraction:
         try:
@@ -153,17 +153,25 @@ class Understanding:
             log_crash(logger, f"reading by {extractor.name}", error)
             raise ExtractionFailed(extractor.name, "it crashed; see the log", is_final=True) from error
 
-    async def _who_reads(self) -> Extractor:
-        """The model, unless its tokens of the day are spent. Raises ExtractionFailed if that means to
-        wait."""
-        limit = self._config.llm.daily_token_limit
-        now = datetime.now(UTC)
-        if self.is_quick or not limit or await self._ledger.read(extractions.spent, now) < limit:
+    async def _who_reads(self, user_id: str) -> Extractor:
+        """The model, unless its tokens of the day are spent, all or this user's. Raises ExtractionFailed if
+        that means to wait."""
+        llm, now = self._config.llm, datetime.now(UTC)
+        limit = None if self.is_quick else await self._spent(user_id, now)
+        if limit is None:
             return self._extractor
-        if self._config.llm.when_spent == "rules":
+        if llm.when_spent == "rules":
             return self._rules
         tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         raise TokensSpent(self._extractor.name, limit, (tomorrow - now).total_seconds())
+
+    async def _spent(self, user_id: str, now: datetime) -> int | None:
+        """The limit that is reached, None when none is."""
+        llm, read = self._config.llm, self._ledger.read
+        if llm.daily_token_limit and await read(extractions.spent, now) >= llm.daily_token_limit:
+            return llm.daily_token_limit
+        mine = llm.daily_user_token_limit
+        return mine if mine and await read(extractions.spent_by, user_id, now) >= mine else None
 
     async def _passage(self, said: Sequence[Memory], *, with_known: bool) -> Passage:
         turns = tuple(_turn(one) for one in said)
@@ -186,7 +194,7 @@ class Understanding:
         )
 
     async def _write(
-        self, work: Work, passage: Passage, extraction: Extraction, extractor: Extractor
+        self, work: Work, user_id: str, passage: Passage, extraction: Extraction, extractor: Extractor
     ) -> None:
         now = datetime.now(UTC)
         by_rules = extractor is self._rules
@@ -197,6 +205,7 @@ class Understanding:
                 PURPOSE,
                 extraction.usage,
                 now,
+                user_id=user_id,
                 unsupported=extraction.unsupported,
                 invalid=extraction.invalid,
             )

@@ -6,13 +6,13 @@ import os
 import sys
 from typing import Any, NoReturn, cast
 
-from mcp_memory.cli import entities, memories, upkeep
+from mcp_memory.cli import entities, memories, serving, tokens, upkeep
 from mcp_memory.cli.command import Exit, app
 from mcp_memory.errors import ConfigError, InvalidInput, McpMemoryError, NotFound, OwnerError, StoreError
 
 __all__ = ["app", "main"]
 
-COMMANDS = (memories, upkeep, entities)
+COMMANDS = (memories, upkeep, serving, entities, tokens)
 """Modules whose commands are there because they are imported."""
 
 
