@@ -26,6 +26,7 @@ from mcp_memory.models import (
     EntitySplit,
     ForgetRequest,
     ForgetResult,
+    FoundToken,
     Health,
     Hidden,
     Identifier,
@@ -34,7 +35,10 @@ from mcp_memory.models import (
     Memory,
     MemoryDetail,
     Merged,
+    NewToken,
+    Permission,
     Profile,
+    Quota,
     Rating,
     Rebuilding,
     Receipt,
@@ -43,6 +47,8 @@ from mcp_memory.models import (
     SearchResult,
     SessionSummary,
     Stats,
+    Token,
+    TokenRequest,
     Unforgotten,
 )
 
@@ -61,6 +67,12 @@ LEAVING = 503
 """Status of an owner that is about to end: ask the next one."""
 
 
+Patience = Annotated[float, Field(ge=0, le=30)]
+"""Seconds to wait for indexes that are being opened."""
+PageSize = Annotated[int, Field(ge=1, le=1_000)]
+Offset = Annotated[int, Field(ge=0, le=2**31)]
+
+
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -75,19 +87,20 @@ class Scoped(_Body):
 
 class Add(Scoped):
     request: AddRequest
-    source: str | None = None
+    source: Identifier | None = None
     write_id: Identifier | None = None
-    patience: float = 30.0
+    patience: Patience = 30.0
+    quota: Quota | None = None
 
 
 class Search(Scoped):
     request: SearchRequest
-    patience: float = 30.0
+    patience: Patience = 30.0
 
 
 class Entities(Scoped):
     request: EntitiesRequest
-    patience: float = 30.0
+    patience: Patience = 30.0
 
 
 class MergeEntities(Scoped):
@@ -137,30 +150,30 @@ class Rate(Scoped):
 
 class Recent(Scoped):
     kinds: tuple[Kind, ...] = ()
-    limit: int = 20
-    offset: int = 0
+    limit: PageSize = 20
+    offset: Offset = 0
 
 
 class Session(Scoped):
     session_id: str
-    limit: int = 200
-    offset: int = 0
+    limit: PageSize = 200
+    offset: Offset = 0
 
 
 class Sessions(Scoped):
     prefix: str = ""
-    limit: int = 20
-    offset: int = 0
+    limit: PageSize = 20
+    offset: Offset = 0
 
 
 class Ids(Scoped):
     noun: Literal["memories", "entities"]
     prefix: str
-    limit: int = 20
+    limit: PageSize = 20
 
 
 class Limited(_Body):
-    limit: int = 20
+    limit: PageSize = 20
 
 
 class Compare(_Body):
@@ -172,7 +185,29 @@ class Merge(_Body):
 
 
 class CaughtUp(_Body):
-    seconds: float
+    seconds: Annotated[float, Field(ge=0, le=3_600)]
+
+
+class Announce(_Body):
+    user_id: Identifier
+    uris: tuple[str, ...]
+
+
+class CreateToken(_Body):
+    request: TokenRequest
+
+
+class RevokeToken(_Body):
+    token_id: str
+
+
+class FindToken(_Body):
+    digest: str
+
+
+class CountCall(_Body):
+    caller: str
+    per_minute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +220,8 @@ class Operation(Generic[_Answer]):
     summary: str
     seconds: float = 120.0
     """After this long without an answer the caller gives up."""
+    needs: Permission | None = None
+    """What a remote caller must be permitted; None is for processes of this machine alone."""
 
     @property
     def path(self) -> str:
@@ -203,33 +240,80 @@ def _adapter(returns: Any) -> TypeAdapter[Any]:
 
 LONG = 3_600.0
 
-ADD = Operation("add", Add, AddResult, "Remember one statement or a conversation.")
-SEARCH = Operation("search", Search, SearchResult, "The memories that answer a query, best first.")
-ENTITIES = Operation("entities", Entities, EntitiesResult, "A page of entities, or one whole.")
-MERGE_ENTITIES = Operation("merge_entities", MergeEntities, EntitiesMerged, "Let one count as another.", LONG)
-SPLIT_ENTITY = Operation("split_entity", SplitEntity, EntitySplit, "Take a merge back.", LONG)
-REVIEW_ENTITIES = Operation("review_entities", ReviewEntities, EntitiesReview, "Who may be one.", LONG)
-PART_ENTITIES = Operation("part_entities", PartEntities, EntitiesParted, "Note that two are two.")
-CONSOLIDATE = Operation("consolidate", Consolidate, Consolidated, "Compare the facts about one entity.", LONG)
-UNCONSOLIDATE = Operation("unconsolidate", Scoped, int, "Take back what comparing facts has found.", LONG)
-PROFILE = Operation("profile", ShowProfile, Profile, "What holds whatever is asked.", LONG)
-FORGET = Operation("forget", Forget, ForgetResult, "Forget, or plan to.", LONG)
-UNFORGET = Operation("unforget", Unforget, Unforgotten, "Bring back what is hidden.")
-HIDDEN = Operation("hidden", Scoped, tuple[Hidden, ...], "What can still be brought back.")
-RECEIPTS = Operation("receipts", Limited, tuple[Receipt, ...], "The latest erasures.")
-GET = Operation("get", Get, MemoryDetail, "One memory whole.")
-RATE = Operation("rate", Rate, type(None), "Note what somebody thinks of a memory.")
-RECENT = Operation("recent", Recent, tuple[Memory, ...], "The latest said, newest first.")
-SESSION = Operation("session", Session, tuple[Memory, ...], "What was said in one session.")
-SESSIONS = Operation("sessions", Sessions, tuple[SessionSummary, ...], "Sessions, latest first.")
-IDS = Operation("ids", Ids, tuple[str, ...], "Ids by how they begin, for completion.")
-RETRY = Operation("retry", Nothing, int, "Draw facts again from what waits or has failed.")
-STATS = Operation("stats", Scoped, Stats, "How much is remembered in a scope.")
-HEALTH = Operation("health", Nothing, Health, "Places, sizes, and how far the indexes are.")
-COMPARE = Operation("compare", Compare, Comparison, "The stores row by row; or mended.", LONG)
-REBUILD = Operation("rebuild", Nothing, Rebuilding, "Begin to make the indexes anew.", LONG)
+ADD = Operation("add", Add, AddResult, "Remember one statement or a conversation.", needs="memory.write")
+SEARCH = Operation(
+    "search", Search, SearchResult, "The memories that answer a query, best first.", needs="memory.read"
+)
+ENTITIES = Operation(
+    "entities", Entities, EntitiesResult, "A page of entities, or one whole.", needs="memory.read"
+)
+MERGE_ENTITIES = Operation(
+    "merge_entities", MergeEntities, EntitiesMerged, "Let one count as another.", LONG, needs="memory.write"
+)
+SPLIT_ENTITY = Operation(
+    "split_entity", SplitEntity, EntitySplit, "Take a merge back.", LONG, needs="memory.write"
+)
+REVIEW_ENTITIES = Operation(
+    "review_entities", ReviewEntities, EntitiesReview, "Who may be one.", LONG, needs="memory.read"
+)
+PART_ENTITIES = Operation(
+    "part_entities", PartEntities, EntitiesParted, "Note that two are two.", needs="memory.write"
+)
+CONSOLIDATE = Operation(
+    "consolidate",
+    Consolidate,
+    Consolidated,
+    "Compare the facts about one entity.",
+    LONG,
+    needs="memory.write",
+)
+UNCONSOLIDATE = Operation(
+    "unconsolidate", Scoped, int, "Take back what comparing facts has found.", LONG, needs="memory.write"
+)
+PROFILE = Operation(
+    "profile", ShowProfile, Profile, "What holds whatever is asked.", LONG, needs="memory.read"
+)
+FORGET = Operation("forget", Forget, ForgetResult, "Forget, or plan to.", LONG, needs="memory.forget")
+UNFORGET = Operation("unforget", Unforget, Unforgotten, "Bring back what is hidden.", needs="memory.forget")
+HIDDEN = Operation(
+    "hidden", Scoped, tuple[Hidden, ...], "What can still be brought back.", needs="memory.forget"
+)
+RECEIPTS = Operation("receipts", Limited, tuple[Receipt, ...], "The latest erasures.", needs="memory.admin")
+GET = Operation("get", Get, MemoryDetail, "One memory whole.", needs="memory.read")
+RATE = Operation("rate", Rate, type(None), "Note what somebody thinks of a memory.", needs="memory.write")
+RECENT = Operation(
+    "recent", Recent, tuple[Memory, ...], "The latest said, newest first.", needs="memory.read"
+)
+SESSION = Operation(
+    "session", Session, tuple[Memory, ...], "What was said in one session.", needs="memory.read"
+)
+SESSIONS = Operation(
+    "sessions", Sessions, tuple[SessionSummary, ...], "Sessions, latest first.", needs="memory.read"
+)
+IDS = Operation("ids", Ids, tuple[str, ...], "Ids by how they begin, for completion.", needs="memory.read")
+RETRY = Operation(
+    "retry", Nothing, int, "Draw facts again from what waits or has failed.", needs="memory.admin"
+)
+STATS = Operation("stats", Scoped, Stats, "How much is remembered in a scope.", needs="memory.read")
+HEALTH = Operation(
+    "health", Nothing, Health, "Places, sizes, and how far the indexes are.", needs="memory.admin"
+)
+COMPARE = Operation(
+    "compare", Compare, Comparison, "The stores row by row; or mended.", LONG, needs="memory.admin"
+)
+REBUILD = Operation(
+    "rebuild", Nothing, Rebuilding, "Begin to make the indexes anew.", LONG, needs="memory.admin"
+)
 MERGE = Operation("merge", Merge, Merged, "Add what another ledger holds.", LONG)
-CAUGHT_UP = Operation("caught_up", CaughtUp, bool, "Wait until the indexes have everything.", LONG)
+ANNOUNCE = Operation("announce", Announce, type(None), "Tell who watches what has changed.")
+CREATE_TOKEN = Operation("create_token", CreateToken, NewToken, "Make a token for a remote caller.")
+TOKENS = Operation("tokens", Nothing, tuple[Token, ...], "All tokens, without themselves.")
+REVOKE_TOKEN = Operation("revoke_token", RevokeToken, Token, "Let a token in no more.")
+FIND_TOKEN = Operation("find_token", FindToken, FoundToken, "Whom a token stands for.")
+COUNT_CALL = Operation("count_call", CountCall, float, "Count a call; the seconds to wait before it.")
+CAUGHT_UP = Operation(
+    "caught_up", CaughtUp, bool, "Wait until the indexes have everything.", LONG, needs="memory.admin"
+)
 
 OPERATIONS: tuple[Operation[Any], ...] = (
     ADD,
@@ -258,8 +342,16 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     COMPARE,
     REBUILD,
     MERGE,
+    ANNOUNCE,
+    CREATE_TOKEN,
+    TOKENS,
+    REVOKE_TOKEN,
+    FIND_TOKEN,
+    COUNT_CALL,
     CAUGHT_UP,
 )
+REMOTE = tuple(one for one in OPERATIONS if one.needs is not None)
+"""What is also served to callers elsewhere."""
 
 
 class Failure(BaseModel):
@@ -286,13 +378,14 @@ def proof(token: str, port: int, nonce: str) -> str:
 def settings_digest(config: Config) -> str:
     """Equal for settings with which an owner works alike; whose memory is asked for is not among them."""
     own = {"data_dir", "user_id", "agent_id", "session_id", "log_level", "in_process", "owner"}
+    own |= {"remote", "oauth", "limits"}
     return hashlib.sha256(config.model_dump_json(exclude=own).encode()).hexdigest()[:16]
 
 
-def openapi() -> dict[str, Any]:
-    """The OpenAPI 3.1 description of all operations, from their types."""
-    inputs = [(one.name, "validation", TypeAdapter(one.body)) for one in OPERATIONS]
-    outputs = [(one.name, "serialization", one.answer) for one in OPERATIONS]
+def openapi(operations: tuple[Operation[Any], ...] = OPERATIONS) -> dict[str, Any]:
+    """The OpenAPI 3.1 description of operations, from their types."""
+    inputs = [(one.name, "validation", TypeAdapter(one.body)) for one in operations]
+    outputs = [(one.name, "serialization", one.answer) for one in operations]
     failure = [("failure", "serialization", TypeAdapter(Failure))]
     schemas, definitions = TypeAdapter.json_schemas(
         [*inputs, *outputs, *failure],  # pyright: ignore[reportArgumentType] - modes are inferred as str
@@ -309,9 +402,9 @@ def openapi() -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "mcp-memory owner",
+            "title": "mcp-memory",
             "version": __version__,
-            "description": "The use-cases of one data folder, for processes of one user on this machine.",
+            "description": "The use-cases of a memory, one operation each.",
         },
         "security": [{"token": []}],
         "paths": {
@@ -323,7 +416,7 @@ def openapi() -> dict[str, Any]:
                     "responses": answers(one.name),
                 }
             }
-            for one in OPERATIONS
+            for one in operations
         },
         "components": {
             "schemas": definitions.get("$defs", {}),

@@ -29,7 +29,7 @@ from mcp_memory.config import Config
 from mcp_memory.errors import BackupError, DataFolderUnusable, StoreError
 from mcp_memory.folder import Folder, OwnerRecord, held
 from mcp_memory.models import Moment
-from mcp_memory.store.ledger import Ledger, backups, forgetting, index_work
+from mcp_memory.store.ledger import Ledger, backups, forgetting, index_work, tokens
 
 MAGIC = b"mcp-memory sealed backup 1\n"
 FORMAT = 1
@@ -145,6 +145,7 @@ async def open_into(file: Path, passphrase: str | None, folder: Path) -> tuple[M
 async def _described(copy: Path, config: Config) -> Manifest:
     ledger = Ledger(copy)
     try:
+        await ledger.write(tokens.drop_all)
         memories, entities, relations = await ledger.read(index_work.counts)
         version = await ledger.schema_version()
     finally:

@@ -16,8 +16,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from hmac import compare_digest
-from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import anyio
 import anyio.to_thread
@@ -31,7 +30,7 @@ from mcp_memory import __version__, api
 from mcp_memory.api import Failure, Hello, Operation
 from mcp_memory.background import background
 from mcp_memory.config import Config, handed_over
-from mcp_memory.errors import McpMemoryError, OwnerError, StoreLocked, named
+from mcp_memory.errors import AnswerTooLarge, McpMemoryError, OwnerError, StoreLocked, named
 from mcp_memory.folder import (
     Folder,
     OwnerRecord,
@@ -41,45 +40,15 @@ from mcp_memory.folder import (
     released,
     turn_to_start,
 )
-from mcp_memory.models import (
-    AddRequest,
-    AddResult,
-    Comparison,
-    Consolidated,
-    EntitiesMerged,
-    EntitiesParted,
-    EntitiesRequest,
-    EntitiesResult,
-    EntitiesReview,
-    EntitySplit,
-    ForgetRequest,
-    ForgetResult,
-    Health,
-    Hidden,
-    Kind,
-    Memory,
-    MemoryDetail,
-    Merged,
-    Profile,
-    Rating,
-    Rebuilding,
-    Receipt,
-    Scope,
-    SearchRequest,
-    SearchResult,
-    SessionSummary,
-    Stats,
-    Unforgotten,
-)
+from mcp_memory.models import Rebuilding
+from mcp_memory.news import News, Touched
 from mcp_memory.processes import environment, python_command
+from mcp_memory.usecases import PATIENCE, UseCases
 
 logger = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 
-PATIENCE = 3.5
-"""Seconds in which a call waits for indexes that are being opened, which takes two; then it does with what
-there is: a search finds by words alone rather than late, whatever dies meanwhile."""
 REACH_SECONDS = 40.0
 """Seconds in which an owner must be found or started; a host drops a call after about sixty."""
 CONNECT_SECONDS = 5.0
@@ -94,7 +63,7 @@ _GONE = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.ConnectTimeo
 """What a call raises when the owner died, or another program listens where it did."""
 
 
-class OwnerClient:
+class OwnerClient(UseCases):
     """The memory of one data folder, through whichever process owns it now."""
 
     def __init__(self, config: Config, tasks: TaskGroup) -> None:
@@ -103,6 +72,7 @@ class OwnerClient:
         self._tasks = tasks
         self._linking = anyio.Lock()
         self._link: _Link | None = None
+        self.news = News()
 
     @classmethod
     @asynccontextmanager
@@ -117,100 +87,12 @@ class OwnerClient:
                 with anyio.CancelScope(shield=True):
                     await client._unlink(client._link)
 
-    async def add(self, scope: Scope, request: AddRequest, *, source: str | None = None) -> AddResult:
-        return await self._call(
-            api.ADD, scope=scope, request=request, source=source, write_id=_write_id(), patience=PATIENCE
-        )
-
-    async def search(self, scope: Scope, request: SearchRequest) -> SearchResult:
-        return await self._call(api.SEARCH, scope=scope, request=request, patience=PATIENCE)
-
-    async def entities(self, scope: Scope, request: EntitiesRequest) -> EntitiesResult:
-        return await self._call(api.ENTITIES, scope=scope, request=request, patience=PATIENCE)
-
-    async def merge_entities(self, scope: Scope, kept: str, gone: str) -> EntitiesMerged:
-        return await self._call(api.MERGE_ENTITIES, scope=scope, kept=kept, gone=gone)
-
-    async def split_entity(self, scope: Scope, entity: str) -> EntitySplit:
-        return await self._call(api.SPLIT_ENTITY, scope=scope, entity=entity)
-
-    async def review_entities(self, scope: Scope, limit: int = 20) -> EntitiesReview:
-        return await self._call(api.REVIEW_ENTITIES, scope=scope, limit=limit)
-
-    async def part_entities(self, scope: Scope, one: str, other: str) -> EntitiesParted:
-        return await self._call(api.PART_ENTITIES, scope=scope, one=one, other=other)
-
-    async def consolidate(self, scope: Scope, entity: str | None = None) -> Consolidated:
-        return await self._call(api.CONSOLIDATE, scope=scope, entity=entity)
-
-    async def unconsolidate(self, scope: Scope) -> int:
-        return await self._call(api.UNCONSOLIDATE, scope=scope)
-
-    async def profile(self, scope: Scope, *, wait: float = 0.0) -> Profile:
-        return await self._call(api.PROFILE, scope=scope, wait=wait)
-
-    async def forget(self, scope: Scope, request: ForgetRequest) -> ForgetResult:
-        return await self._call(api.FORGET, scope=scope, request=request, write_id=_write_id())
-
-    async def unforget(self, scope: Scope, receipt_id: str) -> Unforgotten:
-        return await self._call(api.UNFORGET, scope=scope, receipt_id=receipt_id)
-
-    async def hidden(self, scope: Scope) -> tuple[Hidden, ...]:
-        return await self._call(api.HIDDEN, scope=scope)
-
-    async def receipts(self, limit: int = 20) -> tuple[Receipt, ...]:
-        return await self._call(api.RECEIPTS, limit=limit)
-
-    async def get(self, scope: Scope, memory_id: str) -> MemoryDetail:
-        return await self._call(api.GET, scope=scope, memory_id=memory_id)
-
-    async def rate(self, scope: Scope, memory_id: str, rating: Rating, *, source: str | None = None) -> None:
-        await self._call(api.RATE, scope=scope, memory_id=memory_id, rating=rating, source=source)
-
-    async def recent(
-        self, scope: Scope, *, kinds: tuple[Kind, ...] = (), limit: int = 20, offset: int = 0
-    ) -> tuple[Memory, ...]:
-        return await self._call(api.RECENT, scope=scope, kinds=kinds, limit=limit, offset=offset)
-
-    async def session(
-        self, scope: Scope, session_id: str, *, limit: int = 200, offset: int = 0
-    ) -> tuple[Memory, ...]:
-        return await self._call(api.SESSION, scope=scope, session_id=session_id, limit=limit, offset=offset)
-
-    async def sessions(
-        self, scope: Scope, *, prefix: str = "", limit: int = 20, offset: int = 0
-    ) -> tuple[SessionSummary, ...]:
-        return await self._call(api.SESSIONS, scope=scope, prefix=prefix, limit=limit, offset=offset)
-
-    async def ids(
-        self, scope: Scope, noun: Literal["memories", "entities"], prefix: str, limit: int = 20
-    ) -> tuple[str, ...]:
-        return await self._call(api.IDS, scope=scope, noun=noun, prefix=prefix, limit=limit)
-
-    async def stats(self, scope: Scope) -> Stats:
-        return await self._call(api.STATS, scope=scope)
-
-    async def retry(self) -> int:
-        return await self._call(api.RETRY)
-
-    async def health(self) -> Health:
-        return await self._call(api.HEALTH)
-
-    async def compare(self, *, repair: bool = False) -> Comparison:
-        return await self._call(api.COMPARE, repair=repair)
-
     async def rebuild(self) -> Rebuilding:
         """The same, by an owner with our settings: one that works with others is retired."""
         link = await self._linked()
         if link.hello.settings != api.settings_digest(self._config):
             await self._retire(link)
-        return await self._call(api.REBUILD)
-
-    async def merge(self, ledger: Path) -> Merged:
-        return await self._call(api.MERGE, ledger=ledger)
-
-    async def caught_up(self, seconds: float) -> bool:
-        return await self._call(api.CAUGHT_UP, seconds=seconds)
+        return await self.ask(api.REBUILD)
 
     @classmethod
     async def stop(cls, config: Config) -> OwnerRecord | None:
@@ -229,7 +111,9 @@ class OwnerClient:
                     raise OwnerError(client._folder.path, f"(process {ended.pid}) does not end")
         return ended
 
-    async def _call(self, operation: Operation[_Answer], **arguments: Any) -> _Answer:
+    async def ask(
+        self, operation: Operation[_Answer], *, most_bytes: int | None = None, **arguments: Any
+    ) -> _Answer:
         """Ask the owner; when it dies, ask the next one the same."""
         started_at = time.monotonic()
         while True:
@@ -255,6 +139,8 @@ class OwnerClient:
                 continue
             if response.status != 200:
                 raise _failed(response.content)
+            if most_bytes is not None and len(response.content) > most_bytes:
+                raise AnswerTooLarge(len(response.content), most_bytes)
             return operation.answer.validate_json(response.content)
 
     async def _linked(self) -> _Link:
@@ -275,7 +161,8 @@ class OwnerClient:
     async def _attach(self, link: _Link) -> None:
         """Hold a connection, so that the owner knows it is needed and we hear when it dies."""
         try:
-            await link.attach()
+            async for touched in link.attach():
+                await self.news.tell(touched)
         except Exception as error:  # noqa: BLE001 - however it ends, the next call finds or starts an owner
             logger.info("the attachment ended: %s", type(error).__name__)
         await self._unlink(link)
@@ -334,10 +221,6 @@ class OwnerClient:
                 "forget, graph or vectors; ours count once it has ended (mcp-memory stop)",
                 self._folder.path,
             )
-
-
-def _write_id() -> str:
-    return secrets.token_hex(16)
 
 
 def _failed(content: bytes) -> McpMemoryError:
@@ -408,12 +291,15 @@ class _Link:
             "POST", self._url(path), headers=headers, content=body, extensions={"timeout": _timeout(seconds)}
         )
 
-    async def attach(self) -> None:
-        """Returns, or raises, when the owner leaves or dies."""
+    async def attach(self) -> AsyncGenerator[Touched]:
+        """What is announced, line by line. Ends, or raises, when the owner leaves or dies."""
         url, extensions = self._url(api.ATTACH), {"timeout": _timeout(None)}
+        begun = b""
         async with self.pool.stream("GET", url, headers=self._headers(), extensions=extensions) as response:
-            async for _ in response.aiter_stream():
-                pass
+            async for part in response.aiter_stream():
+                *lines, begun = (begun + part).split(b"\n")
+                for line in filter(None, lines):
+                    yield Touched.model_validate_json(line)
 
     async def close(self) -> None:
         with suppress(*_GONE):

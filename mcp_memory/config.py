@@ -189,6 +189,8 @@ class LlmConfig(_Section):
     """Tokens one answer may have."""
     daily_token_limit: Annotated[int, Field(ge=0, le=10_000_000_000)] = 1_000_000
     """Tokens, in and out, of one day (UTC). 0: no limit."""
+    daily_user_token_limit: Annotated[int, Field(ge=0, le=10_000_000_000)] = 0
+    """The same for what is drawn from the words of one user. 0: no limit but that of all."""
     when_spent: Literal["rules", "wait"] = "rules"
     """What becomes of facts when the day's tokens are spent: drawn by rules, or drawn tomorrow."""
 
@@ -254,6 +256,85 @@ class VectorsConfig(_Section):
     larger table, and with 0 every table, is searched in its files."""
 
 
+class RemoteConfig(_Section):
+    """Where `mcp-memory serve` listens, and whom it answers."""
+
+    host: str = "127.0.0.1"
+    """The address to listen on. Any but this machine's own needs `allowed_hosts`, and tokens or [oauth]."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8_765
+    """The port; 0 takes a free one, which is said on stderr."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that answer. With more than one, clients of the handshake era are told of no changes, and the
+    old SSE transport is not served."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which clients know this server, such as "memory.example.org", besides this machine's own:
+    a request for another is refused, for a page of a browser may have sent it (DNS rebinding)."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web pages that may call, such as "https://app.example.org". Empty: none."""
+    proxies: tuple[str, ...] = ()
+    """Addresses of reverse proxies whose X-Forwarded-* headers are believed."""
+    tls_cert: Path | None = None
+    """A certificate chain in PEM, to serve HTTPS without a proxy."""
+    tls_key: Path | None = None
+    """Its private key in PEM."""
+    log_format: Literal["text", "json"] = "text"
+    """How a line of the log looks: for people, or an object a line."""
+    telemetry_endpoint: str = ""
+    """Where spans are sent by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces. Empty: nowhere. Needs
+    `pip install "mcp-memory-layer[telemetry]"`."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("tls_cert and tls_key belong together; set both or none")
+        return self
+
+
+class OAuthConfig(_Section):
+    """An identity provider whose JWTs are let in besides our own tokens (OAuth 2.1, as a resource server)."""
+
+    issuer: str = ""
+    """The provider's address, exactly as its tokens say it (`iss`). Empty: only our own tokens."""
+    jwks_url: str = ""
+    """Where its public keys are. Empty: /.well-known/jwks.json at the issuer."""
+    resource: str = ""
+    """This server's public address, such as https://memory.example.org/mcp: the audience (`aud`) that a token
+    must be made for."""
+    user_claim: Annotated[str, Field(min_length=1)] = "sub"
+    """The claim that says whose memory it is."""
+    agent_claim: str = ""
+    """The claim that names the agent whose memory is joined. Empty: none."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.issuer and not self.resource:
+            raise ValueError("resource is missing: the public address that tokens must be made for")
+        for name in ("issuer", "jwks_url", "resource"):
+            value = getattr(self, name)
+            if value and not re.fullmatch(
+                r"https://[^\s/]+\S*|http://(127\.0\.0\.1|localhost)(:\d+)?(/\S*)?", value
+            ):
+                raise ValueError(f"{name} must be an address that begins with https://")
+        return self
+
+
+class LimitsConfig(_Section):
+    """What one remote caller may use."""
+
+    requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
+    """Requests of one token, over all workers."""
+    concurrent_calls: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Calls of one token that one worker answers at once, and as many open streams."""
+    body_bytes: Annotated[int, Field(ge=1_024, le=268_435_456)] = 4_194_304
+    """Size of one request."""
+    answer_bytes: Annotated[int, Field(ge=1_024, le=268_435_456)] = 1_048_576
+    """Size of one answer."""
+    memories_per_user: Annotated[int, Field(ge=0)] = 100_000
+    """Memories that one user may keep. 0: no limit."""
+    bytes_per_user: Annotated[int, Field(ge=0)] = 268_435_456
+    """Bytes of text that one user may keep. 0: no limit."""
+
+
 def _absolute(folder: Path) -> Path:
     # Whoever shares it may stand elsewhere, and a host hands over "~" as it is written.
     return folder.expanduser().absolute()
@@ -301,6 +382,9 @@ class Config(BaseSettings):
     graph: GraphConfig = GraphConfig()
     vectors: VectorsConfig = VectorsConfig()
     owner: OwnerConfig = OwnerConfig()
+    remote: RemoteConfig = RemoteConfig()
+    oauth: OAuthConfig = OAuthConfig()
+    limits: LimitsConfig = LimitsConfig()
 
     @classmethod
     def settings_customise_sources(
@@ -412,7 +496,8 @@ def _whereabouts(
     keys: tuple[str, ...], path: Path, from_env: dict[str, Any], from_flags: dict[str, Any]
 ) -> tuple[str, str]:
     if _holds(from_flags, keys):
-        return "command line", "--" + "-".join(keys).replace("_", "-")
+        # A flag is called like the last of its keys: --port sets remote.port.
+        return "command line", "--" + keys[-1].replace("_", "-")
     if _holds(from_env, keys):
         return "environment", ENV_PREFIX + ENV_DELIMITER.join(keys).upper()
     return str(path), ".".join(keys)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from mcp_memory.embedding import Embedder
 from mcp_memory.extraction import Known
@@ -14,6 +12,10 @@ from mcp_memory.models import Consolidated, Memory, Scope
 from mcp_memory.store import Store
 from mcp_memory.store.ledger import comparisons
 from mcp_memory.store.ledger.comparisons import Linked
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TOGETHER = 40
 """Facts a model compares in one call: more of them, and small models lose count."""
@@ -41,7 +43,7 @@ class Consolidating:
         before = await self._ledger.read(comparisons.found, scope, subject.id)
         for place in await self._windows(facts):
             some = [facts[one] for one in place]
-            pairs = await self._model.compare([_known(one, subject.name) for one in some])
+            pairs = await self._model.compare(scope.user_id, [_known(one, subject.name) for one in some])
             links = [Linked(one.newer_id, one.older_id, one.judgement) for one in pairs]
             await self._ledger.write(comparisons.link, links)
         await self._ledger.write(comparisons.done, subject.id, [one.id for one in facts])
@@ -63,6 +65,9 @@ class Consolidating:
 def windows(vectors: NDArray[np.float32], size: int, overlap: int) -> list[list[int]]:
     """Rows of `(n, d) float32, L2-normalised` in groups of at most `size`, each in order, those that are near
     each other in one: along a chain that goes from each to the nearest that is left."""
+    # Not before the stores are tuned: it would make threads that take the cores from every search.
+    import numpy as np
+
     chain = [0]
     left = np.ones(len(vectors), dtype=bool)
     left[0] = False

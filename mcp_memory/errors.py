@@ -8,7 +8,10 @@
     │   ├── SessionNotFound
     │   ├── PlanNotFound
     │   ├── PlanExpired
-    │   └── NothingHidden
+    │   ├── NothingHidden
+    │   └── TokenNotFound
+    ├── NotPermitted            what this caller may not do
+    ├── TooMuch                 a bound of one user or one answer
     ├── ConfigError             a setting in a file, the environment or a flag
     ├── StoreError              the data folder or one of the three stores
     │   ├── DataFolderUnusable
@@ -102,6 +105,57 @@ class NothingHidden(NotFound):
         super().__init__(
             f"Nothing is hidden under {shown(receipt_id)} here: it was erased, brought back, or never was. "
             "`mcp-memory unforget` alone lists what can still be brought back."
+        )
+
+
+class TokenNotFound(NotFound):
+    def __init__(self, token_id: str) -> None:
+        super().__init__(
+            f"No token with the id {shown(token_id)}. `mcp-memory token list` shows those there are."
+        )
+
+
+class NotPermitted(McpMemoryError):
+    """Who calls may not do this; nothing was stored or changed."""
+
+
+class OtherUser(NotPermitted):
+    """Alike for users there are and users there are not."""
+
+    def __init__(self) -> None:
+        super().__init__("user_id: your token is another user's; leave user_id out, or give your own")
+
+
+class OtherAgent(NotPermitted):
+    def __init__(self) -> None:
+        super().__init__(
+            "agent_id: your token is not this agent's; leave agent_id out, or use a token made with --agent"
+        )
+
+
+class PermissionMissing(NotPermitted):
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"Your token does not have the scope {permission}; ask for one that has it.")
+        self.permission = permission
+
+
+class TooMuch(McpMemoryError):
+    """Nothing was stored or changed."""
+
+
+class QuotaReached(TooMuch):
+    def __init__(self, noun: str, limit: int) -> None:
+        super().__init__(
+            f"You may keep {limit:,} {noun} and this would be more; nothing was stored. "
+            "Forget what is not needed, or ask whoever runs this server for more."
+        )
+
+
+class AnswerTooLarge(TooMuch):
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"The answer has {size:,} bytes; at most {limit:,} are given. "
+            "Ask for less: a smaller limit or max_tokens, or one memory at a time."
         )
 
 

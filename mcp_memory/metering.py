@@ -22,69 +22,79 @@ _Answer = TypeVar("_Answer")
 
 
 class MeteredModel:
-    """Every question raises TokensSpent, unasked, once the tokens of the day (UTC) are spent by all processes
-    and purposes together; else ExtractionFailed when there is no answer."""
+    """Every question is asked for a user, and raises TokensSpent, unasked, once the tokens of the day (UTC)
+    are spent: all, by all processes and purposes together, or this user's. Else ExtractionFailed when there
+    is no answer."""
 
     def __init__(self, model: ModelExtractor, ledger: Ledger, config: LlmConfig) -> None:
         self._model = model
         self._ledger = ledger
-        self._limit = config.daily_token_limit
+        self._config = config
 
     @property
     def name(self) -> str:
         return self._model.name
 
-    async def is_spent(self) -> bool:
-        """Whether nothing more may be asked today."""
-        if not self._limit:
-            return False
-        return await self._ledger.read(extractions.spent, datetime.now(UTC)) >= self._limit
+    async def spent_limit(self, user_id: str) -> int | None:
+        """The limit for which nothing more may be asked today, None when none is reached."""
+        now, config = datetime.now(UTC), self._config
+        limit = config.daily_token_limit
+        if limit and await self._ledger.read(extractions.spent, now) >= limit:
+            return limit
+        mine = config.daily_user_token_limit
+        return mine if mine and await self._ledger.read(extractions.spent_by, user_id, now) >= mine else None
 
-    async def extract(self, passage: Passage) -> Extraction:
+    async def extract(self, user_id: str, passage: Passage) -> Extraction:
         """The facts of a passage."""
-        found = await self._asked("extraction", lambda: self._model.extract(passage))
-        await self._note("extraction", found.usage, unsupported=found.unsupported, invalid=found.invalid)
+        found = await self._asked(user_id, "extraction", lambda: self._model.extract(passage))
+        await self._note(
+            user_id, "extraction", found.usage, unsupported=found.unsupported, invalid=found.invalid
+        )
         return found
 
-    async def rewrite(self, query: str, now: datetime) -> tuple[str, ...]:
+    async def rewrite(self, user_id: str, query: str, now: datetime) -> tuple[str, ...]:
         """Other ways to put a question."""
-        queries, usage = await self._asked("rewriting", lambda: self._model.rewrite(query, now))
-        await self._note("rewriting", usage)
+        queries, usage = await self._asked(user_id, "rewriting", lambda: self._model.rewrite(query, now))
+        await self._note(user_id, "rewriting", usage)
         return queries
 
-    async def compare(self, facts: Sequence[Known]) -> tuple[Pair, ...]:
+    async def compare(self, user_id: str, facts: Sequence[Known]) -> tuple[Pair, ...]:
         """Which of some facts about one subject, in order of time, belong together."""
-        found = await self._asked("consolidation", lambda: self._model.compare(facts))
-        await self._note("consolidation", found.usage, invalid=found.invalid)
+        found = await self._asked(user_id, "consolidation", lambda: self._model.compare(facts))
+        await self._note(user_id, "consolidation", found.usage, invalid=found.invalid)
         return found.pairs
 
-    async def portray(self, facts: Sequence[Known]) -> str:
+    async def portray(self, user_id: str, facts: Sequence[Known]) -> str:
         """A profile in prose of whom these facts are about; empty when they say too little."""
-        profile, usage = await self._asked("profile", lambda: self._model.portray(facts))
-        await self._note("profile", usage)
+        profile, usage = await self._asked(user_id, "profile", lambda: self._model.portray(facts))
+        await self._note(user_id, "profile", usage)
         return profile
 
     async def aclose(self) -> None:
         await self._model.aclose()
 
-    async def _asked(self, purpose: Purpose, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        if await self.is_spent():
+    async def _asked(self, user_id: str, purpose: Purpose, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        limit = await self.spent_limit(user_id)
+        if limit is not None:
             now = datetime.now(UTC)
             tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-            raise TokensSpent(self.name, self._limit, (tomorrow - now).total_seconds())
+            raise TokensSpent(self.name, limit, (tomorrow - now).total_seconds())
         try:
             return await ask()
         except ExtractionFailed as error:
-            await self._note(purpose, error.usage)
+            await self._note(user_id, purpose, error.usage)
             raise
 
-    async def _note(self, purpose: Purpose, usage: Usage, *, unsupported: int = 0, invalid: int = 0) -> None:
+    async def _note(
+        self, user_id: str, purpose: Purpose, usage: Usage, *, unsupported: int = 0, invalid: int = 0
+    ) -> None:
         await self._ledger.write(
             extractions.spend,
             self.name,
             purpose,
             usage,
             datetime.now(UTC),
+            user_id=user_id,
             unsupported=unsupported,
             invalid=invalid,
         )

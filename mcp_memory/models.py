@@ -3,6 +3,7 @@ once."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import unicodedata
@@ -69,7 +70,13 @@ Signal = Literal[
 ]
 """What speaks for a memory; `mcp_memory.config.Weights` says what each is."""
 
+Permission = Literal["memory.read", "memory.write", "memory.forget", "memory.admin"]
+"""What a token may do: look; add, rate and join; forget; and what concerns all users or a whole agent."""
+
 _Model = TypeVar("_Model", bound=BaseModel)
+
+PERMISSIONS: tuple[Permission, ...] = ("memory.read", "memory.write", "memory.forget", "memory.admin")
+DEFAULT_PERMISSIONS = PERMISSIONS[:3]
 
 MAX_CONTENT = 32_000
 """Characters of one memory: about 8,000 tokens, more than a host lets one tool argument carry."""
@@ -1052,3 +1059,58 @@ def _check_range(first: datetime | None, last: datetime | None, first_name: str,
         raise ValueError(
             f"{first_name} ({iso(first)}) is later than {last_name} ({iso(last)}); swap or correct them"
         )
+
+
+class Quota(_Value):
+    """How much one user may keep; 0 is no bound."""
+
+    memories: int = Field(default=0, ge=0)
+    bytes: int = Field(default=0, ge=0)
+    """Of text, in UTF-8."""
+
+
+TOKEN_PREFIX = "mcpm_"  # noqa: S105 - how all begin, and none is
+"""By which a person, and a scanner of secrets, knows what it is."""
+
+
+def token_digest(secret: str) -> str:
+    """SHA-256, all that is kept of a token: it has 256 random bits, so that a fast digest is no easier to
+    guess through."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class TokenRequest(_Value):
+    """Whom a token stands for, what it may do, and until when."""
+
+    user_id: Identifier
+    agent_id: Identifier | None = None
+    permissions: tuple[Permission, ...] = Field(default=DEFAULT_PERMISSIONS, min_length=1)
+    expires_at: Moment | None = None
+
+
+class Token(_Value):
+    """A token as it is listed: everything but itself."""
+
+    id: str
+    user_id: str
+    agent_id: str | None = None
+    permissions: tuple[Permission, ...]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_good(self, now: datetime) -> bool:
+        """Whether it lets anybody in."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class NewToken(Token):
+    """The only time that the token itself is told."""
+
+    secret: str
+
+
+class FoundToken(_Value):
+    """The token of a digest, if there is one that lets in."""
+
+    token: Token | None = None

@@ -19,7 +19,8 @@ from typing import Any
 
 import anyio
 import uvicorn
-from pydantic import ValidationError
+from anyio.abc import ObjectReceiveStream
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -30,18 +31,10 @@ from starlette.types import Scope as Connection
 from mcp_memory import __version__, api
 from mcp_memory.api import Failure, Hello, Operation
 from mcp_memory.config import Config, taken_over
-from mcp_memory.errors import (
-    ConfigError,
-    EmbeddingError,
-    InvalidInput,
-    McpMemoryError,
-    NotFound,
-    StoreError,
-    StoreLocked,
-    log_crash,
-)
+from mcp_memory.errors import McpMemoryError, StoreLocked
 from mcp_memory.folder import Folder, OwnerRecord, write_owner
-from mcp_memory.models import invalid_input
+from mcp_memory.news import News, Touched
+from mcp_memory.routes import answered, arguments_of, failure
 from mcp_memory.service import Service
 
 logger = logging.getLogger(__name__)
@@ -54,15 +47,8 @@ END_SECONDS = 10.0
 """How long calls under way may take once an owner leaves."""
 BEAT_SECONDS = 10.0
 """Between two signs of life on an attachment: writing is how a lost one is noticed."""
-
-_STATUS: tuple[tuple[type[McpMemoryError], int], ...] = (
-    (InvalidInput, 422),
-    (NotFound, 404),
-    (ConfigError, 400),
-    (StoreError, 507),
-    (EmbeddingError, 502),
-    (McpMemoryError, 500),
-)
+NEWS = 1_000
+"""Announcements that wait for one attachment."""
 
 
 def main() -> None:
@@ -223,14 +209,7 @@ def create_app(service: Service, record: OwnerRecord, settings: str, life: _Life
         return JSONResponse(Hello(proof=proof, version=__version__, settings=settings).model_dump())
 
     async def attach(_: Request) -> Response:
-        async def beats() -> AsyncIterator[bytes]:
-            with life.using():
-                while not life.leaving.is_set():
-                    yield b"\n"
-                    with anyio.move_on_after(BEAT_SECONDS):
-                        await life.leaving.wait()
-
-        return StreamingResponse(beats(), media_type="text/plain")
+        return StreamingResponse(_beats(service.news, life), media_type="application/jsonl")
 
     async def retire(_: Request) -> Response:
         life.leave(in_peace=True)
@@ -249,37 +228,53 @@ def create_app(service: Service, record: OwnerRecord, settings: str, life: _Life
     return _Guard(Starlette(routes=routes), token, port)
 
 
+async def _beats(news: News, life: _Life) -> AsyncIterator[bytes]:
+    """What is announced, a line each, and an empty line as a sign of life."""
+    send, heard = anyio.create_memory_object_stream[Touched](NEWS)
+
+    async def hear(touched: Touched) -> None:
+        # Who does not read fast enough misses some: they are hints to look again.
+        with suppress(anyio.WouldBlock):
+            send.send_nowait(touched)
+
+    unsubscribe = news.subscribe(hear)
+    try:
+        with life.using(), send, heard:
+            while not life.leaving.is_set():
+                yield await _line(heard, life) + b"\n"
+    finally:
+        unsubscribe()
+
+
+async def _line(heard: ObjectReceiveStream[Touched], life: _Life) -> bytes:
+    """The next announcement; nothing when there is none for a while, or the owner leaves."""
+    line = b""
+    async with anyio.create_task_group() as tasks:
+
+        async def end_when_leaving() -> None:
+            await life.leaving.wait()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(end_when_leaving)
+        with anyio.move_on_after(BEAT_SECONDS):
+            line = (await heard.receive()).model_dump_json().encode()
+        tasks.cancel_scope.cancel()
+    return line
+
+
 def _endpoint(service: Service, operation: Operation[Any], life: _Life) -> Callable[[Request], Any]:
     method = getattr(service, operation.name)
 
+    async def ask(body: BaseModel) -> Any:
+        return await method(**arguments_of(body))
+
     async def endpoint(request: Request) -> Response:
         if life.leaving.is_set():
-            return _failure(api.LEAVING, "OwnerError", "This owner is about to end; ask the next one.")
+            return failure(api.LEAVING, "OwnerError", "This owner is about to end; ask the next one.")
         with life.using():
-            try:
-                body = operation.body.model_validate_json(await request.body())
-                answer = await method(**{name: getattr(body, name) for name in type(body).model_fields})
-            except ValidationError as error:
-                problem = invalid_input(error, operation.body)
-                return _failure(422, "InvalidInput", str(problem))
-            except McpMemoryError as error:
-                status = next(status for kind, status in _STATUS if isinstance(error, kind))
-                return _failure(status, type(error).__name__, str(error))
-            except Exception as error:  # noqa: BLE001 - the outermost loop of a call: one crash ends no owner
-                log_crash(logger, operation.name, error)
-                return _failure(
-                    500,
-                    "McpMemoryError",
-                    f"{operation.name} failed inside the memory's process; "
-                    "owner.log in the data folder says where.",
-                )
-        return Response(operation.answer.dump_json(answer), media_type="application/json")
+            return await answered(request, operation, ask)
 
     return endpoint
-
-
-def _failure(status: int, error: str, message: str) -> Response:
-    return JSONResponse(Failure(error=error, message=message).model_dump(), status)
 
 
 class _Guard:
@@ -294,13 +289,13 @@ class _Guard:
         headers = dict(connection["headers"])
         given = headers.get(b"authorization", b"")
         if headers.get(b"host") not in self._hosts:
-            refusal = _failure(421, "OwnerError", "This address serves 127.0.0.1 alone.")
+            refusal = failure(421, "OwnerError", "This address serves 127.0.0.1 alone.")
         elif b"origin" in headers:
-            refusal = _failure(403, "OwnerError", "Pages of a browser are not served here.")
+            refusal = failure(403, "OwnerError", "Pages of a browser are not served here.")
         elif connection["path"] != api.HELLO and not hmac.compare_digest(given, self._authorization):
-            refusal = _failure(401, "OwnerError", "The token is missing or wrong.")
+            refusal = failure(401, "OwnerError", "The token is missing or wrong.")
         elif int(headers.get(b"content-length", b"0") or 0) > api.MAX_BODY:
-            refusal = _failure(413, "InvalidInput", "This is more than one call may carry.")
+            refusal = failure(413, "InvalidInput", "This is more than one call may carry.")
         else:
             await self._app(connection, receive, send)
             return

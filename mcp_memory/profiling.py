@@ -50,7 +50,7 @@ class Portraits:
         is_stale = sitting is None or sitting.made_from != made_from
         if sitting is None or is_stale or self._may_try_again(sitting):
             sitting = self._sittings[scope] = _Sitting(made_from)
-            self._tasks.start_soon(self._write, sitting, latest)
+            self._tasks.start_soon(self._write, scope.user_id, sitting, latest)
         self._sittings.move_to_end(scope)
         while len(self._sittings) > KEPT:
             self._sittings.popitem(last=False)
@@ -66,9 +66,9 @@ class Portraits:
     def _may_try_again(sitting: _Sitting) -> bool:
         return bool(sitting.problem) and time.monotonic() - sitting.failed_at >= PAUSE
 
-    async def _write(self, sitting: _Sitting, memories: Sequence[Memory]) -> None:
+    async def _write(self, user_id: str, sitting: _Sitting, memories: Sequence[Memory]) -> None:
         try:
-            sitting.text = await self._model.portray([_known(one) for one in memories])
+            sitting.text = await self._model.portray(user_id, [_known(one) for one in memories])
         except McpMemoryError as error:
             sitting.problem, sitting.failed_at = str(error), time.monotonic()
         finally:

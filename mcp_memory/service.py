@@ -29,7 +29,9 @@ from mcp_memory.errors import (
     NothingHidden,
     PlanExpired,
     PlanNotFound,
+    QuotaReached,
     SessionNotFound,
+    TokenNotFound,
     shown,
 )
 from mcp_memory.extraction import RulesExtractor, create_model, find_entities
@@ -56,6 +58,7 @@ from mcp_memory.models import (
     ForgetPlan,
     ForgetRequest,
     ForgetResult,
+    FoundToken,
     Health,
     Hidden,
     HistoryEvent,
@@ -66,7 +69,9 @@ from mcp_memory.models import (
     Merged,
     NewEntity,
     NewRelation,
+    NewToken,
     Profile,
+    Quota,
     Rating,
     Rebuilding,
     Receipt,
@@ -75,11 +80,15 @@ from mcp_memory.models import (
     SearchResult,
     SessionSummary,
     Stats,
+    Token,
+    TokenRequest,
     Unforgotten,
     iso,
     name_key,
 )
+from mcp_memory.news import News, Touched
 from mcp_memory.profiling import Portraits
+from mcp_memory.rates import CallRates
 from mcp_memory.reconciling import says_the_same
 from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.search import Searcher, filter_of
@@ -94,6 +103,7 @@ from mcp_memory.store.ledger import (
     memories,
     merging,
     plans,
+    tokens,
     writes,
 )
 from mcp_memory.store.ledger.entities import FUNCTIONAL
@@ -149,6 +159,8 @@ class Service:
         self._model = None if model is None else MeteredModel(model, store.ledger, config.llm)
         self._understanding = self._create_understanding()
         self._portraits: Portraits | None = None
+        self._rates = CallRates()
+        self.news = News()
 
     def _create_understanding(self) -> Understanding | None:
         if self._config.extraction.provider == "off":
@@ -191,8 +203,10 @@ class Service:
         source: str | None = None,
         write_id: str | None = None,
         patience: float = PATIENCE,
+        quota: Quota | None = None,
     ) -> AddResult:
         """Remember one statement or a conversation. `source` is the client, taken from its connection.
+        Raises QuotaReached when it would be more than the user may keep.
 
         When it answers, every word is on disk; `degraded` says if it is not yet searchable by every signal.
         The same `write_id` again is stored once and answered again.
@@ -203,6 +217,8 @@ class Service:
         drafts = await anyio.to_thread.run_sync(
             _drafts, scope, request, source, now, self._config.memory.session_ttl_days
         )
+        if quota is not None:
+            await self._keep_within(quota, drafts)
         if request.sources:
             known = await self._ledger.read(memories.by_id, scope, request.sources)
             if missing := [one for one in request.sources if one not in known]:
@@ -239,6 +255,14 @@ class Service:
             notes=notes,
             degraded=(*indexed, *(f"stored, without facts so far: {one}" for one in problems)),
         )
+
+    async def _keep_within(self, quota: Quota, drafts: Sequence[Draft]) -> None:
+        count, size = await self._ledger.read(memories.kept, drafts[0].memory.user_id)
+        if quota.memories and count + len(drafts) > quota.memories:
+            raise QuotaReached("memories", quota.memories)
+        more = sum(len(draft.memory.text.encode()) for draft in drafts)
+        if quota.bytes and size + more > quota.bytes:
+            raise QuotaReached("bytes of text", quota.bytes)
 
     async def _said_already(self, scope: Scope, draft: Draft) -> AddResult | None:
         """A statement in the very words of something that is remembered, as when an assistant saves what it
@@ -311,18 +335,20 @@ class Service:
         nobody mentions, InvalidInput for a cursor of another question."""
         await self._store.opened(patience)
         mentioning = await self._mentioning(scope, request.entity)
-        others, problems = await self._put_otherwise(request)
+        others, problems = await self._put_otherwise(scope, request)
         return await self.searcher.search(
             request, filter_of(scope, request), mentioning, others=others, degraded=problems
         )
 
-    async def _put_otherwise(self, request: SearchRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    async def _put_otherwise(
+        self, scope: Scope, request: SearchRequest
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Other ways to put a question, asked of the model where that is wanted; and why there are none."""
         if not self._config.search.rewrite or self._model is None:
             return (), ()
         try:
             now = request.reference_time or datetime.now(UTC)
-            return await self._model.rewrite(request.query, now), ()
+            return await self._model.rewrite(scope.user_id, request.query, now), ()
         except ExtractionFailed as error:
             return (), (f"the question was not put in other words: {error}",)
 
@@ -533,6 +559,40 @@ class Service:
     async def merge(self, ledger: Path) -> Merged:
         """Add what another ledger holds and this one does not; what was forgotten here stays forgotten."""
         return await self._store.merge(ledger)
+
+    async def announce(self, user_id: str, uris: Sequence[str]) -> None:
+        """Tell whoever watches resources of this user that they are no longer what they were."""
+        await self.news.tell(Touched(user_id=user_id, uris=tuple(uris)))
+
+    async def create_token(self, request: TokenRequest) -> NewToken:
+        """A token for a remote caller; what it says itself is not kept, and never told again."""
+        now = datetime.now(UTC)
+        if request.expires_at is not None and request.expires_at <= now:
+            raise InvalidInput(
+                "expires_at", f"{iso(request.expires_at)} is past; such a token lets nobody in"
+            )
+        return await self._ledger.write(tokens.create, request, now)
+
+    async def tokens(self) -> tuple[Token, ...]:
+        """All tokens, the oldest first, revoked and expired ones included."""
+        return await self._ledger.read(tokens.every)
+
+    async def revoke_token(self, token_id: str) -> Token:
+        """Let a token in no more, from this moment on. Raises TokenNotFound."""
+        token = await self._ledger.write(tokens.revoke, token_id, datetime.now(UTC))
+        if token is None:
+            raise TokenNotFound(token_id)
+        return token
+
+    async def find_token(self, digest: str) -> FoundToken:
+        """The token of a digest, unless it is revoked or expired."""
+        token = await self._ledger.read(tokens.find, digest)
+        is_good = token is not None and token.is_good(datetime.now(UTC))
+        return FoundToken(token=token if is_good else None)
+
+    async def count_call(self, caller: str, per_minute: int) -> float:
+        """Count a call of a caller who has so many in a minute; the seconds to wait first, 0 for none."""
+        return self._rates.count(caller, per_minute)
 
     async def caught_up(self, seconds: float) -> bool:
         """Wait until all that is acknowledged is indexed; whether it is."""

@@ -117,12 +117,17 @@ class Understanding:
         if not said:
             await self._ledger.write(extractions.done, work.id)
             return
-        extractor = await self._who_reads()
+        extractor = await self._who_reads(said[0].user_id)
         passage = await self._passage(said, with_known=extractor is not self._rules)
-        await self._write(work, passage, await self._extracted(extractor, passage), extractor)
+        found = await self._extracted(extractor, said[0].user_id, passage)
+        await self._write(work, passage, found, extractor)
 
-    async def _extracted(self, extractor: MeteredModel | RulesExtractor, passage: Passage) -> Extraction:
+    async def _extracted(
+        self, extractor: MeteredModel | RulesExtractor, user_id: str, passage: Passage
+    ) -> Extraction:
         try:
+            if isinstance(extractor, MeteredModel):
+                return await extractor.extract(user_id, passage)
             return await extractor.extract(passage)
         except McpMemoryError:
             raise
@@ -131,10 +136,10 @@ class Understanding:
             log_crash(logger, f"reading by {extractor.name}", error)
             raise ExtractionFailed(extractor.name, "it crashed; see the log", is_final=True) from error
 
-    async def _who_reads(self) -> MeteredModel | RulesExtractor:
+    async def _who_reads(self, user_id: str) -> MeteredModel | RulesExtractor:
         if self._model is None:
             return self._rules
-        if self._config.llm.when_spent == "rules" and await self._model.is_spent():
+        if self._config.llm.when_spent == "rules" and await self._model.spent_limit(user_id) is not None:
             return self._rules
         return self._model
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -18,8 +18,6 @@ from mcp import MCPError
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.stdio import stdio_server
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
-from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp_types import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
@@ -40,47 +38,49 @@ from mcp_types import (
     ReadResourceResult,
     ResourceTemplateReference,
     SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
     TextContent,
     UnsubscribeRequestParams,
 )
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_memory import __version__
 from mcp_memory.config import Config
-from mcp_memory.errors import InvalidInput, McpMemoryError, NotFound, log_crash, shown
+from mcp_memory.errors import InvalidInput, McpMemoryError, NotFound, NotPermitted, TooMuch, log_crash, shown
 from mcp_memory.models import Scope
+from mcp_memory.news import Touched
 from mcp_memory.prompting import PromptFile
-from mcp_memory.server import resources, uris
+from mcp_memory.server import resources
 from mcp_memory.server.handle import MemoryHandle, MemoryService
 from mcp_memory.server.prompts import Prompts
 from mcp_memory.server.tools import TOOLS, Call
 from mcp_memory.server.unreadable import AnsweredStream
+from mcp_memory.server.watching import Watchers
 
-__all__ = ["MemoryHandle", "MemoryService", "create_server", "run_stdio"]
+__all__ = ["MemoryHandle", "MemoryServer", "MemoryService", "Visitor", "create_server", "run_stdio"]
 
 logger = logging.getLogger(__name__)
 
-ALWAYS_CHANGED = (uris.PROFILE, uris.RECENT, uris.STATS)
-"""Resources that any change of memory changes."""
+_Context = ServerRequestContext[None, Any]
 
 
-@dataclass(eq=False)
-class _Connection:
-    """One client of the handshake era: what it watches, and how to reach it."""
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """On whose behalf a message is handled: what is meant when it does not say, and the memory as they may
+    use it."""
 
-    watched: set[str] = field(default_factory=set[str])
-    session: Any = None
-
-
-_Context = ServerRequestContext[_Connection, Any]
+    scope: Scope
+    memory: Callable[[MemoryService], MemoryService] = lambda memory: memory
 
 
-def create_server(handle: MemoryHandle, config: Config) -> Server[_Connection]:
-    """A server over the memory behind `handle`. Without arguments a call is about the configured scope.
+def create_server(handle: MemoryHandle, config: Config) -> Server[None]:
+    """A server over the memory behind `handle`, for whoever may use all of it. Without arguments a call is
+    about the configured scope.
 
     Raises ConfigError for a prompt file that does not hold together.
     """
-    return _MemoryServer(handle, config).server
+    scope = Scope(user_id=config.user_id, agent_id=config.agent_id, session_id=config.session_id)
+    return MemoryServer(handle, config, lambda _: Visitor(scope)).server
 
 
 async def run_stdio(config: Config) -> None:
@@ -114,23 +114,24 @@ async def run_stdio(config: Config) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _MemoryServer:
-    """The handlers of one server, and who is to be told of changes."""
+class MemoryServer:
+    """The handlers of one server. `visitor` says on whose behalf a message is handled, by the request that
+    brought it: None over stdio."""
 
-    def __init__(self, handle: MemoryHandle, config: Config) -> None:
+    def __init__(self, handle: MemoryHandle, config: Config, visitor: Callable[[Any], Visitor]) -> None:
         self._handle = handle
-        self._config = config
+        self._visitor = visitor
         self._tools = {tool.name: tool for tool in TOOLS}
         self._definitions = [tool.definition for tool in TOOLS]
         self._prompts = Prompts(config.prompts_dir)
-        self._connections: set[_Connection] = set()
-        self._bus = InMemorySubscriptionBus()
-        self.server: Server[_Connection] = Server(
+        self.watchers = Watchers()
+        handle.news.subscribe(self.watchers.tell)
+        self.server: Server[None] = Server(
             "mcp-memory",
             title="Memory",
             version=__version__,
             instructions=PromptFile("instructions", own=config.prompts_dir).fill(),
-            lifespan=self._lifespan,
+            lifespan=_nothing_of_its_own,
             on_list_tools=self._list_tools,
             on_call_tool=self._call_tool,
             on_list_resources=self._list_resources,
@@ -138,26 +139,22 @@ class _MemoryServer:
             on_read_resource=self._read_resource,
             on_subscribe_resource=self._subscribe,
             on_unsubscribe_resource=self._unsubscribe,
-            on_subscriptions_listen=ListenHandler(self._bus),
+            on_subscriptions_listen=self._listen,
             on_list_prompts=self._list_prompts,
             on_get_prompt=self._get_prompt,
             on_completion=self._complete,
         )
         self.server.middleware.append(self._begin_to_open)
+        # Else the SDK asks for the whole list before each call that comes by HTTP.
+        self.server.get_tool_input_schema = self._input_schema
 
-    @asynccontextmanager
-    async def _lifespan(self, _: Server[_Connection]) -> AsyncGenerator[_Connection]:
-        connection = _Connection()
-        self._connections.add(connection)
-        try:
-            yield connection
-        finally:
-            self._connections.discard(connection)
+    def _input_schema(self, name: str) -> dict[str, Any] | None:
+        return next((one.input_schema for one in self._definitions if one.name == name), None)
 
     async def _begin_to_open(self, ctx: _Context, call_next: Callable[[_Context], Awaitable[Any]]) -> Any:
         """Answer first, then open the memory: a host waits for the first answer, and importing takes
         seconds."""
-        ctx.lifespan_context.session = ctx.session
+        self.watchers.met(ctx, self._visitor(ctx.request).scope.user_id)
         try:
             return await call_next(ctx)
         finally:
@@ -175,21 +172,24 @@ class _MemoryServer:
                 INVALID_PARAMS, f"No tool {shown(params.name)}; there are {', '.join(self._tools)}."
             )
         try:
-            call = Call(await self._handle.service(), self._config, _client_name(ctx))
-            result, changed = await tool.call(call, params.arguments or {})
+            visitor = self._visitor(ctx.request)
+            service = await self._handle.service()
+            call = Call(visitor.memory(service), visitor.scope, _client_name(ctx))
+            result, touched = await tool.call(call, params.arguments or {})
         except McpMemoryError as error:
             return _refused(str(error))
         except Exception as error:  # noqa: BLE001 - the outermost loop of a call: one crash ends no server
             log_crash(logger, params.name, error)
             return _refused(f"{params.name} failed inside the memory server; its log on stderr says why.")
-        await self._announce(changed)
+        if touched is not None:
+            await _announce(service, touched)
         return result
 
     async def _list_resources(
-        self, _: _Context, params: PaginatedRequestParams | None
+        self, ctx: _Context, params: PaginatedRequestParams | None
     ) -> ListResourcesResult:
         return await _protocol_errors(
-            self._with_memory(resources.list_resources, params.cursor if params else None)
+            self._with_memory(ctx, resources.list_resources, params.cursor if params else None)
         )
 
     async def _list_resource_templates(
@@ -197,16 +197,23 @@ class _MemoryServer:
     ) -> ListResourceTemplatesResult:
         return resources.TEMPLATES
 
-    async def _read_resource(self, _: _Context, params: ReadResourceRequestParams) -> ReadResourceResult:
-        return await _protocol_errors(self._with_memory(resources.read_resource, params.uri), uri=params.uri)
+    async def _read_resource(self, ctx: _Context, params: ReadResourceRequestParams) -> ReadResourceResult:
+        return await _protocol_errors(
+            self._with_memory(ctx, resources.read_resource, params.uri), uri=params.uri
+        )
 
     async def _subscribe(self, ctx: _Context, params: SubscribeRequestParams) -> EmptyResult:
-        ctx.lifespan_context.watched.add(params.uri)
+        self.watchers.watch(ctx, params.uri)
         return EmptyResult()
 
     async def _unsubscribe(self, ctx: _Context, params: UnsubscribeRequestParams) -> EmptyResult:
-        ctx.lifespan_context.watched.discard(params.uri)
+        self.watchers.unwatch(ctx, params.uri)
         return EmptyResult()
+
+    async def _listen(
+        self, ctx: _Context, params: SubscriptionsListenRequestParams
+    ) -> SubscriptionsListenResult:
+        return await self.watchers.listen(ctx, params, self._visitor(ctx.request).scope.user_id)
 
     async def _list_prompts(self, _: _Context, __: PaginatedRequestParams | None) -> ListPromptsResult:
         return ListPromptsResult(prompts=self._prompts.list())
@@ -217,36 +224,33 @@ class _MemoryServer:
 
         return await _protocol_errors(get())
 
-    async def _complete(self, _: _Context, params: CompleteRequestParams) -> CompleteResult:
+    async def _complete(self, ctx: _Context, params: CompleteRequestParams) -> CompleteResult:
         value = params.argument.value
         match params.ref:
             case ResourceTemplateReference(uri=uri):
-                completion = await _protocol_errors(self._with_memory(resources.complete, uri, value))
+                completion = await _protocol_errors(self._with_memory(ctx, resources.complete, uri, value))
             case _:
                 # Both prompts ask for a subject, and a subject is mostly an entity.
-                completion = await _protocol_errors(self._with_memory(_entity_names, value))
+                completion = await _protocol_errors(self._with_memory(ctx, _entity_names, value))
         return CompleteResult(completion=completion)
 
-    async def _with_memory(self, work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
-        config = self._config
-        scope = Scope(user_id=config.user_id, agent_id=config.agent_id, session_id=config.session_id)
-        return await work(await self._handle.service(), scope, *arguments)
+    async def _with_memory(self, ctx: _Context, work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+        visitor = self._visitor(ctx.request)
+        return await work(visitor.memory(await self._handle.service()), visitor.scope, *arguments)
 
-    async def _announce(self, changed: tuple[str, ...]) -> None:
-        """Tell who watches what changed, in the way of either era."""
-        if not changed:
-            return
-        touched = (*changed, *ALWAYS_CHANGED)
-        for uri in touched:
-            await self._bus.publish(ResourceUpdated(uri=uri))
-        await self._bus.publish(ResourcesListChanged())
-        for connection in list(self._connections):
-            session = connection.session
-            if session is None or session.protocol_version in MODERN_PROTOCOL_VERSIONS:
-                continue
-            for uri in connection.watched.intersection(touched):
-                await session.send_resource_updated(uri)
-            await session.send_resource_list_changed()
+
+@asynccontextmanager
+async def _nothing_of_its_own(_: Server[None]) -> AsyncGenerator[None]:
+    """A connection holds nothing: over HTTP many share one of these."""
+    yield None
+
+
+async def _announce(service: MemoryService, touched: Touched) -> None:
+    """What was done is done, whether or not those who watch can be told."""
+    try:
+        await service.announce(touched.user_id, touched.uris)
+    except McpMemoryError as error:
+        logger.warning("who watches was not told of a change: %s", error)
 
 
 async def _entity_names(memory: MemoryService, scope: Scope, prefix: str) -> Completion:
@@ -259,7 +263,7 @@ async def _protocol_errors(work: Awaitable[Any], **data: str) -> Any:
     """Our errors as JSON-RPC's: what the caller can mend is -32602, what the store refuses -32603."""
     try:
         return await work
-    except (InvalidInput, NotFound) as error:
+    except (InvalidInput, NotFound, NotPermitted, TooMuch) as error:
         raise MCPError(INVALID_PARAMS, str(error), data or None) from error
     except McpMemoryError as error:
         raise MCPError(INTERNAL_ERROR, str(error), data or None) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal, Protocol
 
@@ -28,12 +28,16 @@ from mcp_memory.models import (
     SessionSummary,
     Stats,
 )
+from mcp_memory.news import News
 
 logger = logging.getLogger(__name__)
 
 
 class MemoryService(Protocol):
     """The use-cases, wherever they run. What each means stands in `mcp_memory.service`."""
+
+    @property
+    def news(self) -> News: ...
 
     async def add(self, scope: Scope, request: AddRequest, *, source: str | None = None) -> AddResult: ...
 
@@ -69,6 +73,8 @@ class MemoryService(Protocol):
 
     async def stats(self, scope: Scope) -> Stats: ...
 
+    async def announce(self, user_id: str, uris: Sequence[str]) -> None: ...
+
 
 OpenMemory = Callable[[], AbstractAsyncContextManager[MemoryService]]
 
@@ -82,10 +88,11 @@ class _Attempt:
 
 class MemoryHandle:
     """Opens a memory once, when first asked to, and keeps it open. An attempt that failed is made again when
-    asked."""
+    asked. `news` tells what changed in it, whichever process changed it."""
 
     def __init__(self, open_memory: OpenMemory) -> None:
         self._open_memory = open_memory
+        self.news = News()
         self._attempt: _Attempt | None = None
         self._wanted = anyio.Event()
 
@@ -94,10 +101,16 @@ class MemoryHandle:
     async def holding(cls, open_memory: OpenMemory) -> AsyncGenerator[MemoryHandle]:
         """A handle; what it opened is closed when this ends."""
         handle = cls(open_memory)
+        async with handle.kept():
+            yield handle
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncGenerator[None]:
+        """Open when asked to, for as long as the block lasts."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(handle._keep)
+            tasks.start_soon(self._keep)
             try:
-                yield handle
+                yield
             finally:
                 tasks.cancel_scope.cancel()
 
@@ -127,6 +140,7 @@ class MemoryHandle:
             assert attempt is not None
             try:
                 async with self._open_memory() as attempt.service:
+                    attempt.service.news.subscribe(self.news.tell)
                     attempt.settled.set()
                     await anyio.sleep_forever()
             except McpMemoryError as error:

@@ -13,7 +13,6 @@ from mcp_types import Tool as ToolDefinition
 from pydantic import BaseModel, ConfigDict, Field
 
 from mcp_memory import text
-from mcp_memory.config import Config
 from mcp_memory.models import (
     AddRequest,
     Confidence,
@@ -33,6 +32,7 @@ from mcp_memory.models import (
     iso,
     parse,
 )
+from mcp_memory.news import Touched
 from mcp_memory.server.handle import MemoryService
 from mcp_memory.server.schema import lean_schema
 from mcp_memory.server.uris import entity_uri, memory_uri, session_uri
@@ -45,7 +45,7 @@ def _reading(title: str) -> ToolAnnotations:
 
 
 class ScopeArguments(BaseModel):
-    """Whose memory. Each defaults to what the configuration says."""
+    """Whose memory. Each defaults to what the configuration, or the caller's token, says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,11 +53,11 @@ class ScopeArguments(BaseModel):
     agent_id: Identifier | None = None
     session_id: Identifier | None = None
 
-    def scope(self, config: Config) -> Scope:
+    def scope(self, default: Scope) -> Scope:
         return Scope(
-            user_id=self.user_id or config.user_id,
-            agent_id=self.agent_id or config.agent_id,
-            session_id=self.session_id or config.session_id,
+            user_id=self.user_id or default.user_id,
+            agent_id=self.agent_id or default.agent_id,
+            session_id=self.session_id or default.session_id,
         )
 
 
@@ -214,20 +214,21 @@ class MemoryAnswer(ShownMemory):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool says: to be read, to be parsed, and which resources it has changed."""
+    """What a tool says: to be read, to be parsed, and which resources of `changed_for` it has changed."""
 
     text: str
     content: BaseModel
     changed: tuple[str, ...] = ()
+    changed_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """What a tool is called with besides its arguments. `source` is the client's name, from its
-    connection."""
+    connection; `scope` is what is meant when a call does not say."""
 
     memory: MemoryService
-    config: Config
+    scope: Scope
     source: str | None
 
 
@@ -254,15 +255,15 @@ class Tool:
             annotations=self.annotations,
         )
 
-    async def call(self, call: Call, arguments: Mapping[str, Any]) -> tuple[CallToolResult, tuple[str, ...]]:
-        """The result, and the URIs of resources that changed. Raises InvalidInput and what the use-case
-        raises."""
+    async def call(self, call: Call, arguments: Mapping[str, Any]) -> tuple[CallToolResult, Touched | None]:
+        """The result, and what it changed. Raises InvalidInput and what the use-case raises."""
         answer = await self.run(call, parse(self.arguments, _decoded(self.arguments, arguments)))
         result = CallToolResult(
             content=[TextContent(type="text", text=answer.text)],
             structured_content=answer.content.model_dump(mode="json", exclude_none=True),
         )
-        return result, answer.changed
+        touched = Touched(user_id=answer.changed_for, uris=answer.changed) if answer.changed else None
+        return result, touched
 
 
 def _decoded(model: type[BaseModel], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -297,7 +298,7 @@ def _request(model: type[_Request], arguments: BaseModel) -> _Request:
 
 
 async def _add(call: Call, arguments: AddMemory) -> Answer:
-    scope = arguments.scope(call.config)
+    scope = arguments.scope(call.scope)
     result = await call.memory.add(scope, _request(AddRequest, arguments), source=call.source)
     stored = sum(one.status == "stored" for one in result.memories)
     content = AddAnswer(
@@ -318,12 +319,12 @@ async def _add(call: Call, arguments: AddMemory) -> Answer:
         *(entity_uri(entity.id) for entity in result.entities),
         *([session_uri(scope.session_id)] if scope.session_id else []),
     )
-    return Answer(text.added(result), content, changed)
+    return Answer(text.added(result), content, changed, scope.user_id)
 
 
 async def _search(call: Call, arguments: SearchMemory) -> Answer:
     request = _request(SearchRequest, arguments)
-    result = await call.memory.search(arguments.scope(call.config), request)
+    result = await call.memory.search(arguments.scope(call.scope), request)
     limit = None if result.detail == "full" else text.SHOWN
     content = SearchAnswer(
         known=result.known,
@@ -344,7 +345,7 @@ async def _search(call: Call, arguments: SearchMemory) -> Answer:
 
 
 async def _entities(call: Call, arguments: ListEntities) -> Answer:
-    result = await call.memory.entities(arguments.scope(call.config), _request(EntitiesRequest, arguments))
+    result = await call.memory.entities(arguments.scope(call.scope), _request(EntitiesRequest, arguments))
     content = EntitiesAnswer(
         entities=list(map(_shown_entity, result.entities)),
         total=result.total,
@@ -362,7 +363,8 @@ async def _entities(call: Call, arguments: ListEntities) -> Answer:
 
 
 async def _forget(call: Call, arguments: Forget) -> Answer:
-    result = await call.memory.forget(arguments.scope(call.config), _request(ForgetRequest, arguments))
+    scope = arguments.scope(call.scope)
+    result = await call.memory.forget(scope, _request(ForgetRequest, arguments))
     if result.plan is not None:
         planned = ForgetAnswer(
             status="planned",
@@ -390,11 +392,11 @@ async def _forget(call: Call, arguments: Forget) -> Answer:
         *map(entity_uri, (*result.entities_removed, *result.entities_left)),
         *map(session_uri, result.sessions),
     )
-    return Answer(text.forgotten(result), content, changed if result.forgotten else ())
+    return Answer(text.forgotten(result), content, changed if result.forgotten else (), scope.user_id)
 
 
 async def _get(call: Call, arguments: GetMemory) -> Answer:
-    whole = await call.memory.get(arguments.scope(call.config), arguments.memory_id)
+    whole = await call.memory.get(arguments.scope(call.scope), arguments.memory_id)
     content = MemoryAnswer(
         **_shown(whole.memory, limit=None).model_dump(),
         level=whole.memory.level,
@@ -413,12 +415,11 @@ async def _get(call: Call, arguments: GetMemory) -> Answer:
 
 
 async def _rate(call: Call, arguments: RateMemory) -> Answer:
-    scope = arguments.scope(call.config)
+    scope = arguments.scope(call.scope)
     await call.memory.rate(scope, arguments.memory_id, arguments.rating, source=call.source)
     content = RateAnswer(id=arguments.memory_id, rating=arguments.rating)
-    return Answer(
-        text.rated(arguments.memory_id, arguments.rating), content, (memory_uri(arguments.memory_id),)
-    )
+    changed = (memory_uri(arguments.memory_id),)
+    return Answer(text.rated(arguments.memory_id, arguments.rating), content, changed, scope.user_id)
 
 
 def _shown(memory: Memory, limit: int | None = text.SHOWN) -> ShownMemory:

@@ -136,10 +136,12 @@ def spend(
     usage: Usage,
     now: datetime,
     *,
+    user_id: str,
     unsupported: int = 0,
     invalid: int = 0,
 ) -> None:
-    """Add to what this day (UTC) has cost."""
+    """Add to what this day (UTC) has cost, and to what it has cost for one user."""
+    _spend_for(connection, user_id, usage.input_tokens + usage.output_tokens, now)
     table = schema.llm_usage
     amounts = {
         "calls": usage.calls,
@@ -158,6 +160,27 @@ def spend(
             set_={name: table.c[name] + new.excluded[name] for name in amounts},
         )
     )
+
+
+def _spend_for(connection: sa.Connection, user_id: str, tokens: int, now: datetime) -> None:
+    if not tokens:
+        return
+    table = schema.user_usage
+    new = insert(table).values(day=_day(now), user_id=user_id, tokens=tokens)
+    connection.execute(
+        new.on_conflict_do_update(
+            index_elements=["day", "user_id"], set_={"tokens": table.c.tokens + new.excluded.tokens}
+        )
+    )
+    # Yesterday's count for nothing, and would tell who was there.
+    connection.execute(sa.delete(table).where(table.c.day < _day(now)))
+
+
+def spent_by(connection: sa.Connection, user_id: str, now: datetime) -> int:
+    """Tokens, in and out, of this day (UTC), for one user."""
+    table = schema.user_usage.c
+    query = sa.select(table.tokens).where(table.day == _day(now), table.user_id == user_id)
+    return connection.execute(query).scalar_one_or_none() or 0
 
 
 def spent(connection: sa.Connection, now: datetime) -> int:

@@ -570,6 +570,14 @@ def select(connection: sa.Connection, scope: Scope, selection: Selection) -> tup
     return tuple(memory for memory in chosen if memory.id in wanted)
 
 
+def kept(connection: sa.Connection, user_id: str) -> tuple[int, int]:
+    """How many memories are a user's, of whatever level, and how many bytes of text."""
+    size = sa.func.length(sa.cast(schema.memory.c.text, sa.LargeBinary))
+    query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(size), 0))
+    count, total = connection.execute(query.where(schema.memory.c.user_id == user_id)).one()
+    return count, total
+
+
 def stats(connection: sa.Connection, scope: Scope) -> Stats:
     """How much is visible in a scope."""
     mine = sa.select(schema.memory).where(visible(scope)).subquery()

@@ -19,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
-def new_id(prefix: Literal["m", "e", "r", "p", "f", "x"]) -> str:
+def new_id(prefix: Literal["m", "e", "r", "p", "f", "x", "t"]) -> str:
     """`m_` and 13 characters of 32: 65 random bits, short because an assistant reads every one of them."""
     return f"{prefix}_" + "".join(secrets.choice(_ALPHABET) for _ in range(13))
 
@@ -329,6 +329,27 @@ compared = sa.Table(
     sa.Column("entity_id", sa.Text, sa.ForeignKey("entity.id", ondelete="CASCADE"), primary_key=True),
     sa.Column("seq", sa.Integer, nullable=False),
 )
+token = sa.Table(
+    "token",
+    _schema,
+    # Whom a remote caller stands for. Of the token itself only a digest, which lets nobody in.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False, unique=True),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("agent_id", sa.Text),
+    sa.Column("permissions", sa.Text, nullable=False),
+    sa.Column("created_at", Time, nullable=False),
+    sa.Column("expires_at", Time),
+    sa.Column("revoked_at", Time),
+)
+user_usage = sa.Table(
+    "user_usage",
+    _schema,
+    # Tokens that models have read and written for one user, by day (UTC, ISO).
+    sa.Column("day", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("tokens", sa.Integer, nullable=False),
+)
 
 
 def create(connection: sa.Connection) -> None:
@@ -444,11 +465,18 @@ def _migration_5(connection: sa.Connection) -> None:
     standing.create(connection)
 
 
+def _migration_6(connection: sa.Connection) -> None:
+    """Tokens of remote callers, and what models cost by user."""
+    for table in (token, user_usage):
+        table.create(connection)
+
+
 MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
     _migration_2,
     _migration_3,
     _migration_4,
     _migration_5,
+    _migration_6,
 )
 """Each takes an older ledger one version further: the first from version 1 to 2. Append, never edit what was
 released."""

@@ -1,0 +1,165 @@
+"""What stands before every endpoint that wants a token: how often, how many at once, how large, how slow."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+import anyio
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import TokenVerifier
+from mcp.server.transport_security import RequestBodyLimitMiddleware
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as Connection
+
+from mcp_memory.background import background
+from mcp_memory.config import LimitsConfig
+from mcp_memory.remote.callers import caller_of
+from mcp_memory.remote.observing import REFUSED
+from mcp_memory.routes import failure
+from mcp_memory.usecases import UseCases
+
+BODY_SECONDS = 30.0
+"""In which a request must have come in whole, once its head is there."""
+SEND_SECONDS = 30.0
+"""In which a client must take each piece of an answer; one that has vanished takes none."""
+RECHECK_SECONDS = 3.0
+"""Between two looks at whether the token of an open stream still lets in."""
+LAST_SECONDS = 1.0
+"""For the end of a stream that is cut off, and for streams to end by themselves when the server stops."""
+
+_Kind = Literal["call", "stream"]
+
+
+class Gate:
+    """Lets requests through to an application, one token's share at a time. They come with their caller: who
+    has none was turned away before."""
+
+    def __init__(
+        self,
+        limits: LimitsConfig,
+        memory: Callable[[], Awaitable[UseCases]],
+        door: TokenVerifier,
+        leaving: anyio.Event,
+    ) -> None:
+        self._limits = limits
+        self._memory = memory
+        self._door = door
+        self._leaving = leaving
+        self._open: Counter[tuple[str, _Kind]] = Counter()
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        """`app`, behind this gate."""
+        within = RequestBodyLimitMiddleware(app, self._limits.body_bytes)
+
+        async def gated(connection: Connection, receive: Receive, send: Send) -> None:
+            await self._let_through(within, connection, receive, send)
+
+        return gated
+
+    async def _let_through(self, app: ASGIApp, connection: Connection, receive: Receive, send: Send) -> None:
+        caller = caller_of(connection)
+        assert caller is not None
+        kind: _Kind = "stream" if _is_stream(connection) else "call"
+        if self._leaving.is_set():
+            REFUSED.labels("stopping").inc()
+            refusal = failure(503, "OwnerError", "This server is about to stop.", {"Retry-After": "5"})
+            return await refusal(connection, receive, send)
+        memory = await self._memory()
+        wait = await memory.count_call(caller.name, self._limits.requests_per_minute)
+        if wait > 0:
+            many = f"{self._limits.requests_per_minute} requests a minute"
+            return await _too_many(many, wait)(connection, receive, send)
+        place = (caller.name, kind)
+        if self._open[place] >= self._limits.concurrent_calls:
+            many = f"{self._limits.concurrent_calls} {kind}s at once"
+            return await _too_many(many, 1.0)(connection, receive, send)
+        self._open[place] += 1
+        try:
+            timed = _Timed(app)
+            if kind == "call":
+                return await timed(connection, receive, send)
+            async with background() as tasks:
+                tasks.start_soon(self._until_invalid, connection["user"], tasks.cancel_scope)
+                await timed(connection, receive, send)
+            await timed.end(send)
+        finally:
+            self._open[place] -= 1
+            if not self._open[place]:
+                del self._open[place]
+
+    async def _until_invalid(self, user: AuthenticatedUser, stream: anyio.CancelScope) -> None:
+        """End a stream when its token lets in no more, or the server stops."""
+        while not self._leaving.is_set():
+            with anyio.move_on_after(RECHECK_SECONDS):
+                await self._leaving.wait()
+                await anyio.sleep(LAST_SECONDS)
+                break
+            if await self._door.verify_token(user.access_token.token) is None:
+                break
+        stream.cancel()
+
+
+def _is_stream(connection: Connection) -> bool:
+    """Whether the answer goes on until somebody ends it: a GET of either old transport, or `listen`."""
+    if connection["method"] == "GET":
+        return connection["path"] in ("/mcp", "/sse")
+    return dict(connection["headers"]).get(b"mcp-method") == b"subscriptions/listen"
+
+
+def _too_many(many: str, wait: float) -> ASGIApp:
+    REFUSED.labels("too many").inc()
+    seconds = max(1, math.ceil(wait))
+    sentence = f"Your token may make {many}; try again in {seconds} s."
+    return failure(429, "TooMuch", sentence, {"Retry-After": str(seconds)})
+
+
+class _Timed:
+    """An application whose clients must send and take within time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._has_begun = False
+        self._has_ended = False
+
+    async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
+        deadline = anyio.current_time() + BODY_SECONDS
+        is_whole = False
+
+        async def receive_in_time() -> Message:
+            nonlocal is_whole
+            if is_whole:
+                return await receive()
+            with anyio.fail_after(max(0.0, deadline - anyio.current_time())):
+                message = await receive()
+            is_whole = not message.get("more_body", False)
+            return message
+
+        with anyio.CancelScope() as whole:
+
+            async def send_in_time(message: Message) -> None:
+                with anyio.move_on_after(SEND_SECONDS) as late:
+                    await send(message)
+                if late.cancelled_caught:
+                    REFUSED.labels("vanished").inc()
+                    whole.cancel()
+                self._has_begun = True
+                self._has_ended = message["type"] == "http.response.body" and not message.get("more_body")
+
+            try:
+                await self._app(connection, receive_in_time, send_in_time)
+            except TimeoutError:
+                if is_whole or self._has_begun:
+                    raise
+                REFUSED.labels("slow").inc()
+                sentence = f"The request did not come in within {BODY_SECONDS:.0f} s."
+                slow = failure(408, "InvalidInput", sentence, {"Connection": "close"})
+                await slow(connection, receive, send)
+
+    async def end(self, send: Send) -> None:
+        """End an answer that was cut off, so that its client need not wonder."""
+        if self._has_begun and not self._has_ended:
+            with anyio.move_on_after(LAST_SECONDS):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,156 @@
+"""`mcp-memory serve`: what must be set before anybody elsewhere is answered, the socket, and the workers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.supervisors.multiprocess import Multiprocess
+
+from mcp_memory.client import OwnerClient
+from mcp_memory.config import Config, RemoteConfig
+from mcp_memory.errors import ConfigError
+from mcp_memory.remote.application import create_app, is_loopback
+from mcp_memory.remote.observing import METRICS_FOLDER
+
+STOP_SECONDS = 8
+"""For calls under way when the server stops; with what comes before and after, less than ten."""
+HEAD_SECONDS = 15.0
+"""In which the head of a request must have come in, counted from its first byte or from the connection."""
+VANISHED_MS = 60_000
+"""After which the system gives up a connection whose other end takes nothing more."""
+
+
+def serve(config: Config) -> None:
+    """Serve the memory of `config` until the system asks to end. Raises ConfigError, OwnerError,
+    StoreError."""
+    remote = config.remote
+    if config.in_process:
+        problem = "serve shares the memory with every host, through its owner; leave out --in-process"
+        raise ConfigError("settings", "in_process", problem)
+    _check_files(remote)
+    anyio.run(_check_reach, config)
+    with ExitStack() as stack:
+        listening = stack.enter_context(_bound(remote))
+        if remote.workers > 1:
+            # Read when the library is imported, which workers do after this.
+            os.environ[METRICS_FOLDER] = stack.enter_context(TemporaryDirectory(prefix="mcp-memory-metrics-"))
+        host, port = listening.getsockname()[:2]
+        scheme = "http" if remote.tls_cert is None else "https"
+        shown = f"[{host}]" if ":" in host else host
+        sys.stderr.write(f"mcp-memory serves on {scheme}://{shown}:{port}\n")
+        settings = _settings(config)
+        if remote.workers > 1:
+            Multiprocess(settings, [listening]).run()
+        else:
+            uvicorn.Server(settings).run([listening])
+
+
+def _settings(config: Config) -> uvicorn.Config:
+    remote = config.remote
+    return uvicorn.Config(
+        partial(create_app, config),
+        factory=True,
+        workers=remote.workers,
+        http=_Impatient,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(remote.proxies),
+        forwarded_allow_ips=list(remote.proxies),
+        ssl_certfile=remote.tls_cert,
+        ssl_keyfile=remote.tls_key,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+def _check_files(remote: RemoteConfig) -> None:
+    for key, file in (("tls_cert", remote.tls_cert), ("tls_key", remote.tls_key)):
+        if file is not None and not _is_readable(file):
+            raise ConfigError("settings", f"remote.{key}", f"{file} cannot be read; give a file in PEM")
+
+
+def _is_readable(file: Path) -> bool:
+    return file.is_file() and os.access(file, os.R_OK)
+
+
+async def _check_reach(config: Config) -> None:
+    """Whoever can be reached from elsewhere must know by which names, and whom to let in."""
+    remote = config.remote
+    async with OwnerClient.open(config) as memory:
+        has_tokens = bool(await memory.tokens())
+    if is_loopback(remote.host):
+        return
+    if not remote.allowed_hosts:
+        raise ConfigError(
+            "settings",
+            "remote.host",
+            f"{remote.host} can be reached from elsewhere: say under which names, with --allowed-host "
+            "memory.example.org or remote.allowed_hosts",
+        )
+    if not has_tokens and not config.oauth.issuer:
+        raise ConfigError(
+            "settings",
+            "remote.host",
+            f"{remote.host} can be reached from elsewhere, and nobody can be told apart: make a token with "
+            "`mcp-memory token create --user NAME`, or set oauth.issuer and oauth.resource",
+        )
+
+
+def _bound(remote: RemoteConfig) -> socket.socket:
+    """The socket, in the parent of all workers: they share it. Raises ConfigError."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            remote.host, remote.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections take these after the socket they come in by.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, VANISHED_MS)
+        listening.bind(address)
+    except OSError as error:
+        problem = f"cannot listen on {remote.host} port {remote.port}: {error.strerror or error}"
+        raise ConfigError("settings", "remote.port", problem) from error
+    listening.set_inheritable(True)
+    return listening
+
+
+class _Impatient(H11Protocol):
+    """Drops a connection that does not say what it wants in time; uvicorn waits for ever."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._due_at = self.loop.time() + HEAD_SECONDS
+        self._is_resting = False
+        self._wait_for_head()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_resting:
+            self._due_at = self.loop.time() + HEAD_SECONDS
+        super().data_received(data)
+        self._is_resting = False
+        if self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None:
+            self._wait_for_head()
+
+    def on_response_complete(self) -> None:
+        self._is_resting = True
+        super().on_response_complete()
+
+    def _wait_for_head(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_at(self._due_at, self.timeout_keep_alive_handler)
