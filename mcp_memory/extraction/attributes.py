@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mcp_memory.dates import resolve, times_in
-from mcp_memory.extraction import statements
+from mcp_memory.extraction import versions
 from mcp_memory.extraction.drawing import days_of, fact_of
 from mcp_memory.extraction.entities import UPPER, FoundEntity, find_entities
 from mcp_memory.extraction.facts import FoundFact
+from mcp_memory.extraction.forms import Statement
 from mcp_memory.extraction.kinship import kin_fact
 from mcp_memory.extraction.people import (
     KIN,
@@ -26,7 +27,6 @@ from mcp_memory.extraction.people import (
     one_named,
 )
 from mcp_memory.extraction.phrases import NAME, NEVER_NAMES, named, object_key, plan_key, self_contained
-from mcp_memory.extraction.statements import Statement
 from mcp_memory.models import EntityType, name_key
 
 
@@ -191,7 +191,7 @@ def _read_home(match: re.Match[str], reader: Reader) -> list[FoundFact]:
 def _read_version(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     thing = re.sub(r"^(?:[Mm]y|[Oo]ur) (?=[a-z])", f"{reader.me}'s ", match["thing"])
     thing = re.sub(r"^(?:[Mm]y|[Oo]ur) ", "", thing)
-    one = statements.version_of(named(thing), match["version"].rstrip("."))
+    one = versions.version_of(named(thing), match["version"].rstrip("."))
     return _stated(one, one.subject, reader)
 
 

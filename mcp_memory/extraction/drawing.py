@@ -10,8 +10,8 @@ from mcp_memory.dates import Tense, Time, times_in
 from mcp_memory.extraction import statements
 from mcp_memory.extraction.entities import find_entities
 from mcp_memory.extraction.facts import FoundFact
+from mcp_memory.extraction.forms import Said, Statement
 from mcp_memory.extraction.people import ADVERBS, Reader, Who
-from mcp_memory.extraction.statements import Said, Statement
 from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
 
 
