@@ -90,6 +90,11 @@ _FAMILY = (
 
 def _has(match: Match) -> list[Statement]:
     words, names = match["what"], match["names"]
+    if not names and (
+        number := _NUMBERS.get(words.split()[0], words.split()[0] if words[0].isdigit() else "")
+    ):
+        slot = f"number of {_noun(words)}"
+        return [Statement(f"has {words}", "fact", slot=slot, importance=0.55, value=number)]
     if not names:
         return [Statement(f"has {words}", "fact", importance=0.55)]
     noun = _noun(words)
@@ -102,6 +107,16 @@ def _has(match: Match) -> list[Statement]:
     return [Statement(says, "fact", predicate, others[0], importance=0.6, entities=tuple(others))]
 
 
+_NUMBERS = {"one": "1", "two": "2", "three": "3", "four": "4", "five": "5"}
+
+
+def _got_married(match: Match) -> list[Statement]:
+    """To whom it does not say."""
+    if match.said.is_ahead:
+        return []
+    return [Statement("got married", "fact", slot="is married to", importance=0.65, value="")]
+
+
 def _noun(words: str) -> str:
     return singular(words.rsplit(maxsplit=1)[-1].lower())
 
@@ -111,7 +126,15 @@ FORMS: tuple[Form, ...] = (
     form(rf"{BE} single{END}", _single),
     form(rf"(?:{BE} married to|married|got married to) (?P<who>{NAME}){END}", _married),
     form(rf"{BE} (?:dating|seeing) (?P<who>{NAME}){END}", _dating),
-    form(rf"(?:got|{BE}|{HAVE} gotten) divorced\b", _divorced),
+    form(
+        rf"{HAVE} (?:an? )(?:new )?(?P<who>boyfriend|girlfriend|partner|fiancée?){END}",
+        lambda match: [
+            Statement(f"has a {match['who']}", "fact", slot="is partner of", importance=0.55, value="")
+        ],
+    ),
+    form(rf"(?:{HAVE} )?(?:got|gotten) married{END}|{BE} married{END}", _got_married),
+    form(rf"(?:got|{BE}|{HAVE} gotten|{HAVE}) divorced\b", _divorced),
+    form(rf"(?:{HAVE} )?(?:separated|split up with (?:my|their) (?:husband|wife)){END}", _divorced),
     form(rf"(?:broke|split) up(?: with (?:my \w+(?: )?)?(?P<who>{NAME})?)?", _broke_up),
     form(rf"(?:{BE}|just turned|turned) (?P<age>\d{{1,3}})(?: years old| years of age)?{END}", _aged),
     form(rf"(?:{BE} )(?P<age>\d{{1,3}})(?: years old| yo\b| years of age)", _aged),

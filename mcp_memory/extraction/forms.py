@@ -33,6 +33,8 @@ class Statement:
     entities: tuple[FoundEntity, ...] = ()
     whole: str | None = None
     """The text, where it is not of the form above."""
+    value: str | None = None
+    """As of a found fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,16 @@ class Said:
     has_time: bool = False
     lasts: bool = False
     """Whether the time is a stretch up to now: "for two years", "since May"."""
+    is_long: bool = False
+    """Whether that stretch is of months, and no visit."""
     is_now: bool = False
+    """Whether it says that it is so by now: "these days"."""
+    is_over: bool = False
+    """Whether it says that it was so until now: "no longer", "any more", "after all"."""
+    speaks_of_home: bool = False
+    """Whether the turn is about where one lives, so that being somewhere is living there."""
+    speaks_of_tools: bool = False
+    """Whether the turn is about software and services, so that one moves from one of them to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +126,12 @@ def is_name(name: str) -> bool:
 def with_article(match: Match) -> str:
     written = match.group()
     return "the " if written[: match.start("place") - match.start()].endswith("the ") else ""
+
+
+SPEAKS_OF_TOOLS = re.compile(
+    r"\b(?:apps?|tools?|chats?|channels?|tickets?|software|browsers?|editors?|databases?|servers?|repos?|repository|code|deploy"
+    r"\w*|pipelines?|framework|stack|cloud|hosting|subscriptions?|accounts?|provider|bank(?:ing)?|plugins?|notes"
+    r"|tracker|calendar|workflow|platform|passwords?|spreadsheets?|backend|frontend|website|docs|streaming"
+    r"|search engine|operating system|laptop|phone|migrat\w+)\b",
+    re.IGNORECASE,
+)

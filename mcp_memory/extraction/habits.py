@@ -31,7 +31,48 @@ def _does_instead(match: Match) -> list[Statement]:
 
 def _gave_up(match: Match) -> list[Statement]:
     third = _DOING_STEMS[match["verb"]]
-    return [Statement(f"stopped {match['verb']}", "fact", slot=third, negates=True)]
+    return [Statement(f"stopped {match['verb']}", "fact", slot=third, negates=True, dated="state")]
+
+
+def _gave_up_thing(match: Match) -> list[Statement] | None:
+    """ "Gave up coffee", "quit tennis", "went off sugar"."""
+    words = self_contained(match["what"], longest=3)
+    if (
+        words is None
+        or match.said.is_ahead
+        or not _GIVEN_UP.match(words)
+        or (key := object_key(words)) is None
+    ):
+        return None
+    return [_no_longer("does", words, key, f"gave up {words}")]
+
+
+_GIVEN_UP = re.compile(
+    r"(?:the )?(?!(?:on|my|our|their|his|her|a|an|hope|trying|looking|job|work|school|college|time"
+    r"|control|it)\b)"
+    r"[a-z][\w-]*(?: (?!to\b|and\b|the\b)[a-z][\w-]*)?$"
+)
+
+
+def _does_sport(match: Match) -> list[Statement]:
+    words = self_contained(match["what"], longest=6)
+    return [] if words is None else _doing_each("does", words)
+
+
+def _abandoned(match: Match) -> list[Statement] | None:
+    """ "Ditched Notion for Obsidian"; what stands without a successor is only gone."""
+    if match.said.is_ahead:
+        return []
+    if match["a"]:
+        return _switched(match)
+    old = self_contained(match["b"], longest=4)
+    if (
+        old is None
+        or not (match.said.speaks_of_tools or old[0].isupper())
+        or (key := object_key(old)) is None
+    ):
+        return None
+    return [_no_longer("uses", old, key, f"gave up {old}")]
 
 
 def _switched(match: Match) -> list[Statement]:
@@ -58,7 +99,8 @@ _DOINGS = {
 
 
 _DOING_STEMS = {
-    "using": "uses", "playing": "plays", "drinking": "drinks", "eating": "eats", "smoking": "smokes",
+    "doing": "does", "using": "uses", "playing": "plays", "drinking": "drinks", "eating": "eats",
+    "smoking": "smokes",
     "practicing": "practices", "teaching": "teaches", "collecting": "collects",
     "driving": "drives", "learning": "is learning",
 }  # fmt: skip
@@ -69,18 +111,31 @@ def _doing_each(verb: str, words: str) -> list[Statement]:
 
 
 def _doing(verb: str, words: str) -> Statement | None:
-    thing = re.split(r" (?:for|at|with|in|on|to|every|as) ", words)[0]
+    thing = re.split(r" (?:for|at|with|in|on|to|every|each|as|a|per|once|twice|most) ", words)[0]
+    thing = _HOW_MUCH.sub("", thing) if verb in _HABITS else thing
     key = object_key(thing)
     if key is None or re.match(r"(?:for|with|in|on|at|to|by|around|together|well|their) ", words):
         return None
     target = entity_of(thing)
     return Statement(
-        f"{verb} {words}", "fact", verb if target else None, target, f"{verb}: {key}", importance=0.5
+        f"{verb} {words}", "fact", verb if target else None, target, _slot(verb, key), importance=0.5
     )
 
 
+def _slot(verb: str, key: str) -> str:
+    """Who gives up coffee does not say whether they drank or only liked to have it."""
+    return f"does: {key}" if verb in _HABITS else f"{verb}: {key}"
+
+
+_HABITS = frozenset({"does", "drinks", "eats", "plays", "practices", "practises", "smokes"})
+_HOW_MUCH = re.compile(
+    r"^(?:(?:a|an|two|three|four|five|six|\d+|several|many|too much|too many|lots of|a lot of|some)"
+    r" )?(?:(?:cups?|glass(?:es)?|cans?|pints?|bottles?) of )?(?=[a-z])"
+)
+
+
 def _no_longer(verb: str, words: str, key: str, says: str | None = None) -> Statement:
-    return Statement(says or f"no longer {verb} {words}", "fact", None, None, f"{verb}: {key}", negates=True)
+    return Statement(says or f"no longer {verb} {words}", "fact", None, None, _slot(verb, key), negates=True)
 
 
 def _does(match: Match) -> list[Statement]:
@@ -120,7 +175,11 @@ _INSTEAD = re.compile(r"(?P<a>[\w'. +#-]{2,40}?) (?:instead of|rather than) (?P<
 
 def _stopped(match: Match) -> list[Statement]:
     third = _DOING_STEMS.get(match["verb"])
-    words = self_contained(match["what"], longest=5) if match["what"] else None
+    what = re.sub(r" (?:many |some )?years ago\b", "", match["what"])
+    words = self_contained(what, longest=5) if what else None
+    if third is None and not match["what"] and not match.said.is_ahead:
+        # "Quit running" is a habit by its own name.
+        return [_no_longer("does", match["verb"], match["verb"], f"stopped {match['verb']}")]
     if third is None or words is None or (key := object_key(words)) is None or match.said.is_ahead:
         return []
     return [_no_longer(third, words, key, f"stopped {match['verb']} {words}")]
@@ -166,7 +225,7 @@ def _diet(match: Match) -> list[Statement]:
     diet = _DIETS[match["diet"].lower()]
     if bool(match["not"]):
         return [Statement(f"is no longer {diet}", "fact", slot="has diet", negates=True, importance=0.6)]
-    return [Statement(f"is {diet}", "fact", slot="has diet", importance=0.7)]
+    return [Statement(f"is {diet}", "fact", slot="has diet", importance=0.7, value=diet)]
 
 
 def _eats_meat_again(_: Match) -> list[Statement]:
@@ -179,12 +238,25 @@ def _now_doing(match: Match) -> list[Statement]:
     if third is None:
         return []
     words = self_contained(what, longest=6)
-    if words is None or third in ("eats", "drinks", "drives") or not _is_lasting(words):
+    if words is None or third in ("does", "eats", "drinks", "drives") or not _is_lasting(words):
         return []
     return _doing_each(third, words)
 
 
 FORMS: tuple[Form, ...] = (
+    form(rf"(?P<verb>smokes?){END}", lambda _: [Statement("smokes", "fact", slot="smokes", value="yes")]),
+    form(
+        r"(?:do|does|practi[cs]es?) (?P<what>(?:yoga|pilates|meditation|karate|judo|crossfit|tai chi"
+        r"|ballet|martial "
+        r"arts|zumba|boxing|kickboxing|gymnastics)\b.*)",
+        _does_sport,
+    ),
+    form(
+        rf"(?:{HAVE} )?(?:ditched|dropped|dumped|abandoned|retired|uninstalled|cancell?ed|got rid of)"
+        rf" (?:using )?"
+        rf"(?P<b>[\w'. +#-]{{2,40}}?)(?: (?:for|in favou?r of) (?P<a>[\w'. +#-]{{2,40}}))?(?:{END}|,)",
+        _abandoned,
+    ),
     form(rf"{BE} (?P<verb>[a-z]+ing)(?P<what> .+)?", _now_doing),
     form(
         rf"{HAVE} (?:an? )?(?:severe |bad |mild )?(?P<what>[a-z]+(?: [a-z]+)?) allerg(?:y|ies)"
@@ -200,7 +272,7 @@ FORMS: tuple[Form, ...] = (
         _does_instead,
     ),
     form(
-        r"(?:stopped|quit|gave up|have stopped|has stopped|have quit|has quit) (?P<verb>smoking"
+        r"(?:have |has )?(?:stopped|quit|gave up|given up) (?P<verb>smoking"
         r"|drinking){END}".replace("{END}", END),
         _gave_up,
     ),
@@ -211,7 +283,7 @@ FORMS: tuple[Form, ...] = (
         _diet,
     ),
     form(
-        rf"(?:{HAVE} )?(?:switched|migrated|moved|went|changed)(?: over)? from "
+        rf"(?:{HAVE} )?(?:switched|migrated|moved|went|gone|changed|converted)(?: over)? from "
         rf"(?P<b>[\w'. +#-]{{2,40}}?) to (?P<a>[\w'. +#-]{{2,40}})",
         _switched,
     ),
@@ -223,10 +295,14 @@ FORMS: tuple[Form, ...] = (
     form(rf"{BE} (?P<not>not |no longer )?(?:severely |very |highly )?allergic to (?P<what>.+)", _allergic),
     form(r"(?:eat|eats|started eating|am eating|is eating) meat again", _eats_meat_again),
     form(
-        r"(?:stopped|quit|gave up|{HAVE} stopped) (?P<verb>[a-z]+ing)(?: (?P<what>.+))?".replace(
-            "{HAVE}", HAVE
-        ),
+        rf"(?:{HAVE} )?(?:stopped|quit|gave up|given up) (?P<verb>[a-z]+ing)(?: (?P<what>.+))?",
         _stopped,
+    ),
+    form(
+        rf"(?:{HAVE} )?(?:given up|gave up|quit|sworn off|swore off|cut out|kicked|gone off|went off"
+        rf"|come off|came off"
+        rf"|stopped) (?P<what>(?:the )?[a-z].+)",
+        _gave_up_thing,
     ),
     form(rf"(?:do not|does not|no longer) (?P<verb>{'|'.join(_DOINGS)})s? (?P<what>.+)", _does_no_longer),
     form(rf"(?P<verb>(?:{'|'.join(_DOINGS)})s?) (?P<what>.+)", _does),

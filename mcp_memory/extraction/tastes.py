@@ -6,7 +6,7 @@ import re
 
 from mcp_memory.extraction.entities import UPPER, FoundEntity
 from mcp_memory.extraction.forms import BE, HAVE, Form, Match, Statement, form
-from mcp_memory.extraction.phrases import entity_of, listed, object_key, self_contained
+from mcp_memory.extraction.phrases import entity_of, listed, object_key, self_contained, singular
 
 
 def _used_to_like(match: Match) -> list[Statement]:
@@ -96,6 +96,9 @@ def prefers(a: str, b: str, says: str | None = None) -> list[Statement]:
     chosen, other = self_contained(a, longest=5), self_contained(b, longest=5)
     if chosen is None or other is None:
         return []
+    one, two = _one_of(chosen), _one_of(other)
+    if one is not None and two is not None and one[1] == two[1]:
+        return [_of_kind(chosen, one, says or f"prefers {chosen} to {other}")]
     keys = object_key(chosen), object_key(other)
     if keys[0] is None or keys[1] is None or keys[0] == keys[1]:
         return []
@@ -114,12 +117,42 @@ def prefers(a: str, b: str, says: str | None = None) -> list[Statement]:
     ]
 
 
+_NOUN_OF_TASTE = re.compile(
+    r"(?!(?:to|the|a|an|my|their|when|how|having|being|not|more|less|\w+ing) )(?P<which>[\w-]+)"
+    r" (?P<of>[a-z]+)$"
+)
+
+
+def _one_of(words: str) -> tuple[str, str] | None:
+    """ "Window seats": which, and of what."""
+    match = _NOUN_OF_TASTE.match(words)
+    return None if match is None or match["of"].endswith("ing") else (match["which"], singular(match["of"]))
+
+
+def _of_kind(words: str, one: tuple[str, str], says: str) -> Statement:
+    """ "Prefers window seats" until they prefer other seats."""
+    entity = FoundEntity(words, "concept")
+    return Statement(
+        says, "preference", "prefers", entity, f"prefers: {one[1]}", importance=0.65, dated="undated"
+    )
+
+
+def _grew_to_like(match: Match) -> list[Statement]:
+    return _attitude("likes", match["what"], positive=True)
+
+
+def _grew_tired(match: Match) -> list[Statement]:
+    return _attitude("is tired of", match["what"], positive=False)
+
+
 def _prefers(match: Match) -> list[Statement]:
     if match["b"]:
         return prefers(match["a"] or "", match["b"] or "")
     words = self_contained(match["a"], longest=9)
     if words is None:
         return []
+    if (one := _one_of(words)) is not None:
+        return [_of_kind(words, one, f"prefers {words}")]
     return [Statement(f"prefers {words}", "preference", importance=0.6, dated="undated")]
 
 
@@ -131,6 +164,33 @@ def _not_like(match: Match) -> list[Statement]:
 
 
 FORMS: tuple[Form, ...] = (
+    form(
+        rf"(?:(?:{HAVE} )?(?:come|came|grown|grew|learned|learnt|started|begun|began) to (?:really"
+        rf" )?(?:like|love"
+        rf"|enjoy|appreciate|prefer)|(?:{HAVE} )?(?:started|begun|began) (?:liking|loving|enjoying)"
+        rf"|(?:{HAVE} )?(?:come|came) (?:around|round) to|(?:{HAVE} )?(?:warmed|warmed up) to"
+        rf"|(?:{HAVE} )?(?:developed|acquired|got|gotten) a taste for|(?:{BE}|{HAVE} been) (?:won over by"
+        r"|converted to)) (?P<what>.+)",
+        _grew_to_like,
+    ),
+    form(
+        rf"(?:(?:{HAVE} )?(?:grown|grew|got|gotten|become|became)|{BE}) (?:so |really |a bit )?(?:tired"
+        rf"|sick|bored) "
+        rf"(?:of|with) (?P<what>.+)|(?:{BE}|{HAVE} got) (?:so )?fed up with (?P<what2>.+)"
+        rf"|(?:{HAVE} )?(?:lost interest in|lost (?:my|their) taste for|stopped (?:liking|enjoying"
+        rf"|loving)|fallen out "
+        r"of love with|fell out of love with) (?P<what3>.+)",
+        lambda match: (
+            _grew_tired(match)
+            if match["what"]
+            else _attitude("no longer likes", match["what2"] or match["what3"], positive=False)
+        ),
+    ),
+    form(
+        r"(?:would )?(?:take|pick|choose|go for) (?P<a>[^,;]{2,60}?) over (?P<b>[^,;.!]{2,40}?)"
+        r"(?: any day| every time| any time)",
+        _prefers,
+    ),
     form(rf"(?:{HAVE} )?gone off (?P<what>.+)", _does_not_like),
     form(r"used to (?:really )?(?P<verb>love|like|enjoy|hate) (?P<what>.+)", _used_to_like),
     form(

@@ -52,8 +52,13 @@ def _working(says: str, org: str) -> Statement:
 
 
 def _working_as(role: str, verb: str = "works as") -> Statement:
-    article = "an" if role[0].lower() in "aeiou" else "a"
-    return Statement(f"{verb} {article} {role}", "fact", None, None, "works as", importance=0.65)
+    return Statement(
+        f"{verb} {_an(role)} {role}", "fact", slot="works as", importance=0.65, value=role.lower()
+    )
+
+
+def _an(role: str) -> str:
+    return "an" if role[0].lower() in "aeiou" else "a"
 
 
 def _role(text: str) -> str | None:
@@ -134,12 +139,17 @@ _PASSING = frozenset("bit little huge big not such total complete bad good".spli
 
 
 def _left(match: Match) -> list[Statement]:
-    org = match["org"]
+    org, to = match["org"], match["to"]
     sure = bool(match["sure"])
     if match.said.is_ahead or not is_name(org):
         return []
+    if to and match.said.speaks_of_work and is_name(to):
+        return [_gone_from(org, f"left {org} for {to}"), _working(f"works at {to}", to)]
     if not (sure or match.said.speaks_of_work or name_key(named(org)) in match.said.employers):
-        return []
+        # One leaves towns and parties too: it is over only for who is known to work there.
+        return (
+            [_gone_from(org, f"left {org}")] if match["verb"] in ("left", "quit") and not match["why"] else []
+        )
     verb = match["verb"]
     says = {
         "left": "left", "quit": "quit", "resigned from": "resigned from", "retired from": "retired from",
@@ -149,11 +159,87 @@ def _left(match: Match) -> list[Statement]:
     return [replace(_working(f"{says} {org}", org), negates=True)]
 
 
+def _gone_from(org: str, says: str) -> Statement:
+    return Statement(says, "fact", slot="works at", negates=True, value=named(org))
+
+
+def _is_not_at(match: Match) -> list[Statement] | None:
+    if not match.said.is_over:
+        return None
+    return [_gone_from(match["org"], f"is no longer at {match['org']}")] if is_name(match["org"]) else []
+
+
+def _is_at(match: Match) -> list[Statement] | None:
+    """ "Am at Acme now": who speaks of work, or was there for months, works there."""
+    if match.said.is_ahead or not is_name(match["org"]) or match.said.speaks_of_home:
+        return None
+    is_job = match.said.speaks_of_work and (not match.said.has_time or match.said.lasts)
+    if not (is_job or match["team"] or (match["been"] and match.said.is_long)):
+        return None
+    return [_working(f"works at {match['org']}", match["org"])]
+
+
+def _changed_to(match: Match) -> list[Statement] | None:
+    """ "Moved from Acme to Globex", of work."""
+    said = match.said
+    is_work = said.speaks_of_work or name_key(named(match["old"])) in said.employers
+    if said.is_ahead or said.speaks_of_home or said.speaks_of_tools or not is_work:
+        return None
+    return [_working(f"works at {match['org']}", match["org"])] if is_name(match["org"]) else []
+
+
+def _on_their_own(match: Match) -> list[Statement]:
+    if match.said.is_ahead:
+        return []
+    return [Statement("is self-employed", "fact", slot="works at", importance=0.65, value="themselves")]
+
+
+def _teaches_at(match: Match) -> list[Statement] | None:
+    school = match["org"]
+    if match.said.is_ahead or not is_name(school) or _SCHOOL.search(school) is None:
+        return None
+    return [_working(f"works at {school}", school)]
+
+
+_SCHOOL = re.compile(r"\b(?:University|College|School|High|Institute|Academy|Elementary|Primary|Grammar)\b")
+
+
+def _is_no_longer(match: Match) -> list[Statement] | None:
+    """ "No longer a nurse"."""
+    role = match["role"].lower()
+    if (not match.said.is_over and "stepped" not in match.group()) or not _names_a_trade(role):
+        return None
+    says = f"no longer works as {_an(role)} {role}"
+    return [Statement(says, "fact", slot="works as", negates=True, importance=0.6, value=role)]
+
+
+def _names_a_trade(role: str) -> bool:
+    words = role.split()
+    return bool(words) and (words[-1] in _OCCUPATIONS or words[0] in _HEADS)
+
+
+def _was_made(match: Match) -> list[Statement] | None:
+    """ "Was made team lead", "am the new head of sales"."""
+    role = match["role"].lower()
+    if match.said.is_ahead or set(role.split()) & _NOT_BY_TRADE or not _names_a_trade(role):
+        return None
+    return [_working_as(role, "became")]
+
+
+_HEADS = frozenset("head director chief vp president chair lead founder owner cto ceo cfo coo".split())
+
+
 def _lost_job(match: Match) -> list[Statement]:
     if match.said.is_ahead:
         return []
     verb = " ".join(match["verb"].split())
-    says = {"left": "left their job", "quit": "quit their job", "lost": "lost their job"}.get(verb, verb)
+    says = {
+        "left": "left their job", "quit": "quit their job", "lost": "lost their job",
+        "unemployed": "is unemployed", "between jobs": "is between jobs", "out of work": "is out of work",
+        "out of a job": "is out of a job", "jobless": "is jobless",
+        "resigned": "resigned", "been laid off": "was laid off", "been fired": "was fired",
+        "been let go": "was let go", "been made redundant": "was made redundant",
+    }.get(verb, verb)  # fmt: skip
     return [Statement(f"{says}", "fact", slot="works at", negates=True, importance=0.65)]
 
 
@@ -199,7 +285,45 @@ def _at_school(match: Match) -> bool:
     )
 
 
+_RANK = r"(?P<role>[A-Za-z][\w/-]*(?: (?:of )?(?!at\b|for\b|with\b|in\b|and\b|on\b|by\b|last\b)[\w/-]+){0,4})"
+
+
 FORMS: tuple[Form, ...] = (
+    form(
+        rf"(?:{HAVE} )?(?:moved|switched|gone|went|changed|transferred)(?: over)? from (?P<old>{NAME})"
+        rf" to {ORG}"
+        rf"{END}",
+        _changed_to,
+    ),
+    form(
+        rf"(?:(?:{HAVE} )?(?:went|gone|turned) (?:fully )?(?:freelance|independent|self-employed)"
+        rf"|{BE} (?:freelance|self-employed|freelancing|an? (?:freelancer|independent contractor))"
+        r"|works? for (?:myself|himself|herself|themselves|themself)"
+        rf"|freelances?{END}|(?:{HAVE} )?(?:started|set up|founded|launched|opened) (?:my|our|his|her"
+        rf"|their) own "
+        r"(?:business|company|firm|studio|practice|agency|consultancy|shop)"
+        rf"|{BE} (?:my|his|her|their) own boss)",
+        _on_their_own,
+    ),
+    form(rf"{BE} (?:not|no longer)(?: (?:working|employed))? (?:at|with|by) {ORG}(?:{END}| any)", _is_not_at),
+    form(
+        rf"(?:(?P<been>{HAVE} been)|{BE}) (?:at|with) {ORG}"
+        rf"(?P<team>,? (?:in|on) the [\w ]{{2,30}} (?:team|department|group|division))?{END}",
+        _is_at,
+    ),
+    form(rf"(?:teach|teaches|{BE} teaching)(?: [\w ]{{1,30}}?)? at {ORG}", _teaches_at),
+    form(
+        rf"(?:{BE} (?:no longer|not) (?:an? |the )?|(?:{HAVE} )?stepped down (?:as|from being) "
+        rf"(?:an? |the )?){_RANK}",
+        _is_no_longer,
+    ),
+    form(
+        rf"(?:(?:was|got|{HAVE} been) (?:made|named|appointed)(?: as)? (?:an? |the )?"
+        rf"|{BE} (?:the (?:new )?|now (?:the |an? )?)?(?=(?:head|director|chief|vp|president|lead) (?:of"
+        rf"|at)\b)"
+        rf"|{BE} the new |(?:{HAVE} )?(?:took|taken) over as (?:the )?){_RANK}",
+        _was_made,
+    ),
     form(
         rf"(?:(?:will|{BE} going to) (?:be )?(?:work|working|start|starting|join|joining)|{BE} "
         r"(?:starting|joining)|starts?)(?: (?:working|work|an?|my|new|job|position|role))* (?:at "
@@ -212,6 +336,7 @@ FORMS: tuple[Form, ...] = (
     ),
     form(rf"{BE} at {ORG} as {ROLE}", _works),
     form(rf"(?:report|reports) to (?P<who>{NAME}){END}", _reports_to),
+    form(rf"(?:{HAVE} )?(?P<verb>left|quit)(?P<sure>) {ORG} for (?P<to>{NAME}){END}", _left),
     form(
         r"(?:have |has )?(?P<verb>left|quit|resigned from|retired from)(?P<sure> (?:my|their|the|his"
         r"|her) (?:job"
@@ -219,7 +344,7 @@ FORMS: tuple[Form, ...] = (
         _left,
     ),
     form(rf"(?P<verb>left) {ORG} (?P<sure>(?:to join|for a (?:new )?(?:job|role|position)))\b", _left),
-    form(rf"(?P<verb>left|quit) {ORG}(?P<sure>)(?= (?:after|because|in|for|to)\b)", _left),
+    form(rf"(?P<verb>left|quit) {ORG}(?P<sure>)(?P<why> (?:after|because|in|for|to)\b)", _left),
     form(
         r"(?P<verb>(?P<sure>used to work|no longer works?|(?:do|does) not work|stopped working"
         rf"|{BE} no longer(?: working| employed)?)) (?:at|for|with|by) {ORG}",
@@ -231,7 +356,21 @@ FORMS: tuple[Form, ...] = (
         r"|application))",
         _lost_job,
     ),
-    form(rf"(?P<verb>(?:was|got) (?:laid off|fired)|retired){END}", _lost_job),
+    form(
+        rf"(?:{HAVE} )?(?P<verb>(?:was|got|been) (?:laid off|fired|let go|made redundant)|retired){END}",
+        _lost_job,
+    ),
+    form(rf"{BE} (?P<verb>unemployed|between jobs|out of work|out of a job|jobless){END}", _lost_job),
+    form(
+        r"(?:do|does) (?:marketing|sales|support|research|design|finance|accounting|HR|IT|PR|QA"
+        r"|engineering|legal"
+        rf"|operations|product|communications|data [a-z]+) (?:at|for) {ORG}",
+        _works,
+    ),
+    form(
+        rf"(?:{HAVE} )?(?P<verb>quit|resigned){END}",
+        lambda match: _lost_job(match) if match.said.speaks_of_work else None,
+    ),
     form(
         rf"(?:{BE} working|works?|(?P<perfect>{HAVE} (?:worked|been working)))(?: part-time"
         rf"| full-time| remotely| as {ROLE})? (?:at|for) {ORG}"
@@ -239,7 +378,8 @@ FORMS: tuple[Form, ...] = (
         _works,
     ),
     form(
-        rf"{_CHANGE}(?: as {ROLE})? (?:at|with|for) {ORG}(?: as {ROLE.replace('<role>', '<role2>')})?",
+        rf"(?:{HAVE} )?{_CHANGE}(?: as {ROLE})? (?:at|with|for) {ORG}(?: as"
+        rf" {ROLE.replace('<role>', '<role2>')})?",
         _works,
     ),
     form(
@@ -247,9 +387,9 @@ FORMS: tuple[Form, ...] = (
         rf"(?: as {ROLE.replace('<role>', '<role2>')})?",
         _works,
     ),
-    form(rf"(?P<change>joined) {ORG}(?:'s team)? as {ROLE}", _works),
+    form(rf"(?:{HAVE} )?(?P<change>joined) {ORG}(?:'s team)? as {ROLE}", _works),
     form(
-        rf"(?P<change>joined) (?:the team at )?{ORG}{END}",
+        rf"(?:{HAVE} )?(?P<change>joined) (?:the team at )?{ORG}{END}",
         lambda match: _works(match) if match.said.speaks_of_work or "team at" in match.group() else [],
     ),
     form(
@@ -258,7 +398,8 @@ FORMS: tuple[Form, ...] = (
         _works,
     ),
     form(
-        rf"(?:became|was promoted to|got promoted to|{HAVE} been promoted to|got a promotion to) {ROLE}",
+        rf"(?:became|{HAVE} become|{HAVE} retrained as|retrained as|qualified as|was promoted to|got"
+        rf" promoted to|{HAVE} been promoted to|got a promotion to) {ROLE}",
         _became,
     ),
     form(
@@ -266,7 +407,12 @@ FORMS: tuple[Form, ...] = (
         rf"|has) been studying)(?P<what> [a-z][a-z ]{{2,40}}?)? (?:at|in) (?:the )?(?P<school>{NAME})",
         lambda match: _studies(match) if _at_school(match) else [],
     ),
-    form(rf"graduated(?: [a-z ]{{0,30}})? from (?:the )?(?P<school>{NAME})", _graduated),
+    form(
+        rf"(?:{HAVE} )?(?:dropped out of|left|finished (?:at|my studies at)) (?:the"
+        rf" )?(?P<school>{NAME}){END}",
+        lambda match: _graduated(match) if _at_school(match) or "out" in match.group() else None,
+    ),
+    form(rf"(?:{HAVE} )?graduated(?: [a-z ]{{0,30}})? from (?:the )?(?P<school>{NAME})", _graduated),
 )
 """The first that fits decides."""
 
