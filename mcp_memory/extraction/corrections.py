@@ -48,13 +48,8 @@ def _with_another_time(right: str, observed_at: datetime, before: Iterable[str])
             one = found[0]
             if len(found) > 1 or not is_stated(said):
                 return None
-            parts = (
-                said[: one.start].rstrip(),
-                one.preposition,
-                times[0].expression,
-                said[one.end :].strip(),
-            )
-            return " ".join(part for part in parts if part)
+            parts = (said[: one.start].rstrip(), one.preposition, times[0].expression)
+            return " ".join(part for part in parts if part) + said[one.end :]
     return None
 
 
@@ -75,7 +70,7 @@ _IT_IS = (
     r" be|it should be|rather)"
 )
 _BUT_NOT = re.compile(
-    rf"^{_SORRY}*(?:{_IT_IS} )?(?:actually )?(?P<right>{_THING}),? (?:and )?not (?:on |in |at"
+    rf"^{_SORRY}*(?:{_IT_IS} )?(?:actually )?(?:on |in |at )?(?P<right>{_THING}),? (?:and )?not (?:on |in |at"
     rf" )?(?P<wrong>{_THING})[.!]*$",
     re.IGNORECASE,
 )
