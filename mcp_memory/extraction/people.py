@@ -254,9 +254,12 @@ _COMMON = re.compile(r"(?:ing|[ts]ion|ment|ness|ity|ship)s?$")
 # What only people do, told of the third person: whoever is said to is one, though no other word says so.
 _PERSONS_DO = re.compile(
     rf"(?!(?:{KIN})s?\b)[{UPPER}][a-z'-]{{2,30}} (?:(?:has|is) )?(?:(?:just|now|also|finally|recently)"
-    rf" )?(?:moved to|relocated to|lives in"
-    r"|loves|hates|prefers|works (?:at|as|for)|left|quit|joined|got (?:a job|married|hired|promoted)"
-    r"|retired|gone off)\b",
+    rf" )?(?:moved to"
+    r"|relocated to|lives in|loves|hates|prefers|works (?:at|as|for)|left|quit|joined|retired|gone off"
+    r"|gave up|given up"
+    r"|stopped|switched|drinks|plays|drives|got (?:a job|married|hired|promoted)|(?:not |no longer"
+    r" )?(?:an? )?(?:vegan"
+    r"|vegetarian|engaged|married|divorced|single|pregnant|dating|working|living|studying))\b",
     re.IGNORECASE,
 )
 # "Moved to Porto last week!": who writes so leaves out "I".

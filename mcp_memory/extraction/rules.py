@@ -17,7 +17,7 @@ from mcp_memory.dates import Time, times_in
 from mcp_memory.extraction.attributes import of_attributes, of_contacts, read_alias
 from mcp_memory.extraction.corrections import corrected, sentences_of
 from mcp_memory.extraction.drawing import said_of
-from mcp_memory.extraction.entities import find_entities
+from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import Extraction, FoundFact, Passage, Turn
 from mcp_memory.extraction.forms import SPEAKS_OF_TOOLS
 from mcp_memory.extraction.kinship import ALSO_KNOWN, KIN_CALLED, kin_in
@@ -154,10 +154,20 @@ def _is_english(text: str) -> bool:
 
 
 def _read_sentence(sentence: str, reader: Reader) -> None:
+    sentence = _PARENT.sub(r"My \g<who>", sentence)
+    if (who := _WHO.match(sentence)) and (rest := sentence[who.end() :]):
+        # "Priya, who lives in Leeds, came by" says two things of her.
+        _read_plain(f"{who['who']} {who['is']}", reader)
+        sentence = f"{who['who']} {rest}"
+    _read_plain(sentence, reader)
+
+
+def _read_plain(sentence: str, reader: Reader) -> None:
     sentence = _SINCE_DOING.sub(_as_clause, _BEFORE_I.sub("", sentence))
     reader.facts.extend(of_contacts(sentence, reader))
     for fact in kin_in(sentence, reader):
         reader.facts.append(fact)
+    sentence = _BESIDE_NAME.sub(r"\g<who> ", sentence)
     is_olden = _OLDEN.search(sentence) is not None and "used to" not in sentence
     if match := ALSO_KNOWN.match(sentence):
         reader.facts.extend(read_alias(match, reader))
@@ -222,6 +232,17 @@ _DID = {
 }  # fmt: skip
 
 
+_PARENT = re.compile(r"^(?P<who>Mom|Mum|Dad|Grandma|Grandpa)(?= (?:[a-z]|[A-Z][a-z]+ed\b))")
+_WHO = re.compile(
+    rf"^(?P<who>(?:[Mm]y [a-z-]+(?: [a-z-]+)? )?[{UPPER}]\w+(?: [{UPPER}]\w+)?|[Mm]y [a-z-]+(?:"
+    rf" [a-z-]+)?), who (?P<is>[a-z][^,]{{3,80}}), "
+    r"(?=[a-z])"
+)
+_BESIDE_NAME = re.compile(
+    rf"^(?P<who>[{UPPER}]\w+(?: [{UPPER}]\w+)?)(?:, (?:my|our|the|an?) [^,]{{2,40}},| from (?:work"
+    rf"|school|uni|college|church|the \w+"
+    rf"|accounting|marketing|sales|yoga|\w+ class)) (?=[a-z])"
+)
 _BEFORE_I = re.compile(
     r"^(?:After|Following|For) (?![^,]{0,60}\b(?:I|we|he|she|they)\b[^,]*,)[^,]{3,60}?,? (?=(?:I|we) [a-z])"
 )
@@ -309,7 +330,8 @@ _LEAD_INS = re.compile(
     r"apparently|I heard|I heard that|I am (?:happy|glad|excited|proud|pleased|thrilled|sad|sorry) to "
     r"(?:say|announce|report|share)(?: that)?|"
     r"I (?:just )?wanted to (?:say|tell you|let you know|share)(?: that)?|remember(?: that)?"
-    r"|(?:please )?keep in mind(?: that)?|(?:the|my) (?:\w+ )?(?:tests?|results?|doctor|allergist|scan)"
+    r"|I (?:got (?:it|that)|was) wrong|(?:please )?keep in mind(?: that)?|(?:the|my) (?:\w+ )?(?:tests?"
+    r"|results?|doctor|allergist|scan)"
     r" (?:showed|shows|confirmed|found)(?: that)?|please note(?: that)?|note(?: that)?|"
     r"the thing is|one thing|first|second|firstly|hopefully|since)(?:[,:!-]+\s+|\s+))(?=\S)",
     re.IGNORECASE,
