@@ -446,6 +446,24 @@ def _read_own_thing(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     return _stated(one, who, reader)
 
 
+def _read_measure(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    """ "My rent is 900 euros", "our rent went up to 950": one figure, or one place, at a time."""
+    noun, who = match["noun"].lower(), _owner(match["whose"], reader)
+    if who is None or noun.split()[-1] in _NOT_MEASURED or noun.split()[0] in _NOT_ONE:
+        return []
+    value = match["value"] or match["place"]
+    if times_in(f"on {value}", reader.turn.observed_at) or self_contained(value, longest=6) is None:
+        return []
+    whole = f"{who.name}'s {noun} is {value}."
+    slot = f"own {noun}" if match["value"] else f"place of {noun}"
+    plain = re.sub(r"^(?:about|around|only|up to|over|almost|the) ", "", value.lower())
+    one = Statement("", "fact", slot=slot, importance=0.5, dated="undated", whole=whole, value=plain)
+    return _stated(one, who, reader)
+
+
+_NOT_MEASURED = frozenset(
+    "age birthday email e-mail number phone mind heart flight trip train goal sister brother".split()
+)
 _NOT_ONE = frozenset(
     """
     favourite favorite name problem point question thing friend guess hope answer dream idea plan goal
@@ -689,6 +707,16 @@ _WEEKLY = re.compile(
     rf"|has been moved to|moved to|has moved to)(?: now)? (?P<days>{plans.EACH_WEEK}|{plans.DAYS})"
     r"(?: now| instead| from now on)?$"
 )
+_MEASURE = re.compile(
+    rf"^{_WHOSE} (?:new |current |monthly |weekly |daily )?(?P<noun>(?!favou?rite)[a-z][a-z-]+(?:"
+    rf" [a-z][a-z-]+)?) "
+    r"(?:is|are|was (?:raised|lowered|changed|increased|cut|set) to|(?:has )?(?:gone|went) (?:up|down)"
+    r" to|rose to|dropped to"
+    r"|increased to|changed to|costs)(?: now| currently| actually| back| up| down)* "
+    r"(?:(?P<value>(?:about |around |only |up to |over |almost )?[$€£]?\d[\d.,:]*(?:[a-z%€$£]{1,4}|"
+    r" [a-z%€$£]+(?: (?:a|per) [a-z]+)?| (?:a|per) [a-z]+)?)"
+    r"|(?P<place>(?:in|on|at) (?:the|room|floor|building|our|my) [\w ]{2,30}))$"
+)
 _OWN_THING = re.compile(
     rf"^(?:[Mm]y|[Oo]ur) (?:new |current )?(?P<noun>[A-Za-z][A-Za-z-]+(?: [a-z][a-z-]+)?) is (?:now "
     rf"|currently |actually )?"
@@ -792,4 +820,5 @@ _ATTRIBUTES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Reader], list
     (_POSTPONED, _read_postponed),
     (_TAKES_PLACE, _read_takes_place),
     (_OWN_THING, _read_own_thing),
+    (_MEASURE, _read_measure),
 )

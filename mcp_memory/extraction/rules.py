@@ -163,6 +163,8 @@ def _read_sentence(sentence: str, reader: Reader) -> None:
 
 
 def _read_plain(sentence: str, reader: Reader) -> None:
+    if _MISSES.search(sentence):
+        return
     sentence = _SINCE_DOING.sub(_as_clause, _BEFORE_I.sub("", sentence))
     reader.facts.extend(of_contacts(sentence, reader))
     for fact in kin_in(sentence, reader):
@@ -232,6 +234,8 @@ _DID = {
 }  # fmt: skip
 
 
+# "I used to love hiking, but it's been a while": who misses it loves it still.
+_MISSES = re.compile(r"\bused to\b.*\bit (?:is|has) been (?:a while|ages|so long|too long|forever|years)\b")
 _PARENT = re.compile(r"^(?P<who>Mom|Mum|Dad|Grandma|Grandpa)(?= (?:[a-z]|[A-Z][a-z]+ed\b))")
 _WHO = re.compile(
     rf"^(?P<who>(?:[Mm]y [a-z-]+(?: [a-z-]+)? )?[{UPPER}]\w+(?: [{UPPER}]\w+)?|[Mm]y [a-z-]+(?:"
