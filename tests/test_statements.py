@@ -548,6 +548,14 @@ def test_no_text_is_too_strange(turns: list[Turn]) -> None:
         "Ann's ",
         ", ",
         "not ",
+        "no, not X, ",
+        "I meant A, not B. ",
+        "Actually, ",
+        "my new number: ",
+        "the upgrade to X 1 ",
+        "I used to ",
+        "moved to X from ",
+        "who is, ",
     ],
 )
 def test_time_grows_with_the_text_and_no_faster(part: str) -> None:

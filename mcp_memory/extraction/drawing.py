@@ -50,6 +50,8 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
     stated = statements.read(said)
     if is_beside:
         stated = [replace(one, slot=None) if one.slot in _MAY_HAVE_TWO else one for one in stated]
+    if _FOR_A_TIME.search(rest) is not None:
+        stated = [replace(one, slot=None) if one.slot == "lives in" else one for one in stated]
     facts: list[FoundFact] = []
     for one in stated:
         if is_olden and one.slot is not None and one.kind == "fact":
@@ -99,7 +101,11 @@ _IN_THE_END = re.compile(
     rf"^(?:(?:have |has )?(?:ended up|wound up)|(?:have |has )?had to|managed to)"
     rf" (?P<did>{'|'.join(_PAST)})\b"
 )
-_MAY_HAVE_TWO = frozenset({"works at", "works as", "lives in", "studies at"})
+_MAY_HAVE_TWO = frozenset({"works at", "works as", "studies at"})
+_FOR_A_TIME = re.compile(
+    r"\b(?:temporarily|seasonally|sometimes|part of the year|half the year|second home"
+    r"|(?:on|at) weekends|in the (?:summers|winters))\b"
+)
 # "Themes like love" and "Unconditional love is" are about nobody of that name.
 _NOT_THIRD = re.compile(
     r"(?:live|work|like|love|enjoy|hate|prefer|use|play|speak|drink|eat|own|study|have|am|are|do|plan"

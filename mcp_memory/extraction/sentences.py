@@ -98,7 +98,17 @@ def stated_before(question: str) -> str:
     """What a question states before it asks: "I moved to Porto, can you recommend a vet?"; empty where it
     only asks."""
     asks = _ASKS_BEHIND.search(question)
-    return "" if asks is None else question[: asks.start()].strip(" ,;:-–—")
+    if asks is None or _SUPPOSES.search(question) or _JOKES.search(question) or _LAUGHS.search(question):
+        return ""
+    return question[: asks.start()].strip(" ,;:-–—")
+
+
+_SUPPOSES = re.compile(
+    r"^(?:so |ok |okay |well |and |but )?(?:say|let's say|when|once|unless|in case|as soon as)\b"
+    r"|\b(?:would(?! you (?:recommend|suggest|mind))|if|imagine|suppose|hypothetical\w*|pretend|what"
+    r" happens)\b",
+    re.IGNORECASE,
+)
 
 
 _ASKS_BEHIND = re.compile(
