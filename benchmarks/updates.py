@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +30,10 @@ from updates_perfect import PerfectModel
 from updates_stories import Question, QuestionKind, Story
 
 TITLE = "What is true now, what was true then, what has changed"
+DRAWN = ["fact", "preference", "event", "plan"]
+"""Kinds of what is drawn from words."""
+MOST_TOKENS = 20_000
+"""More than all facts of a story take."""
 WHOLE = 100
 """Entities asked for: more than any story has."""
 
@@ -90,6 +94,15 @@ def _stale(outcome: Outcome, category: str | None) -> list[bool]:
     ]
 
 
+def _held_outdated(outcome: Outcome, category: str | None) -> list[bool]:
+    return [
+        outdated
+        for one in outcome.judged
+        if one.stale is not None and category in (None, one.story.category)
+        for outdated in one.outdated
+    ]
+
+
 def _stale_first(outcome: Outcome, category: str | None) -> list[bool]:
     return [
         one.stale_first
@@ -112,6 +125,7 @@ MEASURES = (
     Measure("now: right", _judged("now"), {Provider.RULES: "≥ 85", Provider.PERFECT: "≥ 98"}),
     Measure("now: stale as current", _stale, {Provider.RULES: "≤ 5"}),
     Measure("now: stale before right", _stale_first),
+    Measure("facts held that are outdated", _held_outdated),
     Measure("now: right, nothing stale", _clear),
     Measure("now: called unknown", _denied("now")),
     Measure("then: right", _judged("then")),
@@ -263,7 +277,9 @@ class _Memory:
         match question.kind:
             case "now":
                 answer = await self._search(story, question)
-                return judgement.truth(story, question, answer, self.turns[story.id])
+                judged = judgement.truth(story, question, answer, self.turns[story.id])
+                facts = await self._search(story, question, kinds=DRAWN, limit=WHOLE, max_tokens=MOST_TOKENS)
+                return replace(judged, outdated=judgement.held(story, question, facts))
             case "then":
                 answer = await self._search(story, question, as_of=str(question.as_of))
                 return judgement.truth(story, question, answer, self.turns[story.id])

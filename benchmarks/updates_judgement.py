@@ -17,6 +17,8 @@ _TELLS_AN_END = re.compile(
     r"|ended|instead|any ?more|until)\b"
 )
 """Words by which a sentence says itself that something is over."""
+WHOLE = 100
+"""Facts that are asked for: more than any story has."""
 _USERS_NAMES = (USER, "User", "I", "me", "myself")
 
 
@@ -36,6 +38,8 @@ class Judged:
     stale: bool | None = None
     stale_first: bool = False
     denied: bool = False
+    outdated: tuple[bool, ...] = ()
+    """Of each fact about the thing asked that was held to be current then, whether it was outdated."""
 
     @property
     def kind(self) -> QuestionKind:
@@ -76,6 +80,15 @@ def truth(story: Story, question: Question, answer: str, turns: Mapping[str, int
         return Judged(story, question, answer, right, denied=denied)
     stale_first = stale and not any(answering[: misleading.index(True)])
     return Judged(story, question, answer, right, stale, stale_first, denied)
+
+
+def held(story: Story, question: Question, answer: str) -> tuple[bool, ...]:
+    """Of each drawn fact that `answer` shows as current and that is about the thing asked, whether it is
+    outdated. About it are those that have the right words or the stale ones."""
+    asked = _Asked(story, question, {})
+    current = (one for one in reading.statements(answer, first=WHOLE) if one.is_drawn)
+    facts = {one.memory_id: one for one in current if asked.holds(one)}
+    return tuple(asked.is_stale(one.text) for one in facts.values() if asked.is_about(one.text))
 
 
 def change(story: Story, question: Question, answer: str) -> Judged:
@@ -161,8 +174,16 @@ class _Asked:
         if self._is_past(shown):
             return False
         if shown.is_drawn:
-            return self._is_stale(shown.text)
+            return self.is_stale(shown.text)
         return self._number(shown) in self._stale or self._is_later(shown)
+
+    def holds(self, shown: Statement) -> bool:
+        """Whether it is shown as true. What takes a hit's place is, what stands beside or against one is
+        shown for itself."""
+        return shown.place in ("hit", "standing", "replacing") and not self._is_past(shown)
+
+    def is_about(self, text: str) -> bool:
+        return has_any(text, (*self._question.right, *self._question.stale))
 
     def _is_past(self, shown: Statement) -> bool:
         today = self._at.date()
@@ -172,7 +193,7 @@ class _Asked:
         still_answers = not shown.is_drawn and self._number(shown) in self._answering
         return shown.replaced is not None and shown.replaced <= today and not still_answers
 
-    def _is_stale(self, text: str) -> bool:
+    def is_stale(self, text: str) -> bool:
         """Whether something drawn says what is no longer true, or never was, and not that it is over."""
         if not has_any(text, self._question.stale) or has_any(text, self._question.right):
             return False

@@ -72,8 +72,8 @@ class _Block:
     statements: list[Statement] = field(default_factory=list[Statement])
 
 
-def statements(answer: str) -> list[Statement]:
-    """What holds whatever is asked, and the first hits with all that is shown with them, best first."""
+def statements(answer: str, first: int = FIRST) -> list[Statement]:
+    """What holds whatever is asked, and the `first` hits with all that is shown with them, best first."""
     standing: list[Statement] = []
     blocks: list[_Block] = []
     for line in answer.splitlines():
@@ -84,7 +84,7 @@ def statements(answer: str) -> list[Statement]:
         elif said := _STANDING.match(line):
             standing.append(_statement(said, "standing"))
     blocks.sort(key=lambda block: block.rank)
-    return [*standing, *(one for block in blocks if block.rank <= FIRST for one in block.statements)]
+    return [*standing, *(one for block in blocks if block.rank <= first for one in block.statements)]
 
 
 def changes(answer: str) -> list[Change]:

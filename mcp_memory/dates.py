@@ -616,6 +616,41 @@ def _read_other_day(said: _Said) -> _Days | None:
     return said.today - timedelta(days=7), said.today - timedelta(days=1)
 
 
+def _read_before_last(said: _Said) -> _Days | None:
+    """ "The week before last", "the Friday before last"."""
+    unit = said["unit"]
+    if unit not in _DAYS:
+        return _units(unit, said.today, -2)
+    back = (said.today.weekday() - _DAYS[unit] - 1) % 7 + 1
+    return _one_day(said.today - timedelta(days=back + 7))
+
+
+def _read_weekdays_ago(said: _Said) -> _Days | None:
+    """ "Two Saturdays ago"."""
+    back = (said.today.weekday() - _DAYS[said["weekday"]] - 1) % 7 + 1
+    return _one_day(said.today - timedelta(days=back + 7 * (_count(said["number"]) - 1)))
+
+
+def _read_first_of(said: _Said) -> _Days | None:
+    """ "The first of April", "the first of the month", "the first of next month"."""
+    base = _days(re.sub("^the", "this", said["base"]), said.today, said.tense)
+    return None if base is None else _one_day(base[0])
+
+
+def _read_week_from(said: _Said) -> _Days | None:
+    """ "A week from Friday"."""
+    day = _days(said["base"], said.today, "future")
+    return None if day is None else _one_day(day[0] + timedelta(days=7))
+
+
+def _read_weekday_the(said: _Said) -> _Days | None:
+    """ "Friday the 12th": the nearest day that is both."""
+    wanted = int(said["day"]), _DAYS[said["weekday"]]
+    sides = (-1, 1) if said.tense != "future" else (1, -1)
+    near = (said.today + timedelta(days=side * away) for away in range(366) for side in sides)
+    return next((_one_day(day) for day in near if (day.day, day.weekday()) == wanted), None)
+
+
 def _read_place_in(said: _Said) -> _Days | None:
     """ "The first weekend of June", "the last Friday in May 2023"."""
     month = _days(said["base"], said.today, said.tense)
@@ -719,6 +754,11 @@ def _form(pattern: str, read: _Reader, *, prepared: bool = False, doubtful: bool
 
 
 _FORMS = (
+    _form(rf"the (?P<unit>week|weekend|month|year|{_ANY_WEEKDAY}) before last", _read_before_last),
+    _form(rf"(?P<number>{_N}) (?P<weekday>{_ANY_WEEKDAY})s ago", _read_weekdays_ago),
+    _form(rf"(?:the )?first of (?P<base>{_ANY_MONTH}|(?:the|this|next|last) (?:month|year))", _read_first_of),
+    _form(rf"a week (?:from|on) (?P<base>{_ANY_WEEKDAY}|today|tomorrow)", _read_week_from),
+    _form(rf"(?P<weekday>{_ANY_WEEKDAY}),? the (?P<day>[0-3]?\d)(?:st|nd|rd|th)", _read_weekday_the),
     _form(
         rf"(?:the |(?P<number>{_N}) )?(?P<unit>(?:day|week|weekend|month|year)s?|{_ANY_WEEKDAY}) "
         rf"(?P<side>before|after|of) (?P<base>{_ABSOLUTE})",

@@ -128,8 +128,10 @@ def _statement(fact: FoundFact) -> Statement | None:
 
 
 def _value(fact: FoundFact) -> str | None:
-    """What fills the slot: the object of the relation that the slot is named after, else of any; a negation
-    without one empties the slot of whatever is in it."""
+    """What fills the slot: what the fact says itself, or else the object of the relation that the slot is
+    named after, or of any; a negation without one empties the slot of whatever is in it."""
+    if fact.value is not None:
+        return digest(fact.value) if fact.value else None
     assert fact.subject is not None
     assert fact.slot is not None
     subject, slot = name_key(fact.subject), name_key(fact.slot)

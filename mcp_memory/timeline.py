@@ -14,7 +14,7 @@ class Claim:
     memory_id: str
     value: str | None
     """What it fills the slot with, None when it does not say: a negation of None empties the slot of
-    whatever is in it."""
+    whatever is in it, and what fills it with None takes no other's place, nor leaves its own."""
     negates: bool
     said_at: datetime
     """When it was said last."""
@@ -46,7 +46,7 @@ class Claim:
             return False
         if self.negates or other.negates:
             return None in (self.value, other.value) or self.value == other.value
-        return self.value != other.value
+        return None not in (self.value, other.value) and self.value != other.value
 
 
 @dataclass(frozen=True, slots=True)

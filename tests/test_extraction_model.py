@@ -410,6 +410,33 @@ def test_a_date_is_reckoned_from_when_it_was_said_and_not_from_today() -> None:
     assert extraction.facts[0].valid_from == datetime(2000, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    ("said", "fact", "first", "last"),
+    [
+        ("I moved to Berlin three weeks ago", {"since": "three weeks ago"}, "2023-04-17", None),
+        ("I moved to Berlin the week before last", {"since": "the week before last"}, "2023-04-24", None),
+        ("I moved to Berlin since last Saturday", {"since": "since last Saturday"}, "2023-05-06", None),
+        ("I live in Berlin until October", {"until": "until October"}, None, "2023-10-31"),
+        ("I lived in Berlin until October", {"until": "until October"}, None, "2022-10-31"),
+        ("I move to Berlin in April", {"kind": "plan", "since": "in April"}, "2024-04-01", None),
+    ],
+)
+def test_a_time_lies_behind_what_was_and_ahead_of_what_is_planned(
+    said: str, fact: dict[str, Any], first: str | None, last: str | None
+) -> None:
+    turn = Turn("m_1", said, "user", "Ann", OBSERVED)
+    told = f"Ann{said.removeprefix('I').removesuffix(' ')}."
+    reply = {**MOVED, "since": None, "text": told, "verdicts": [], "sources": ["m_1"], **fact}
+    (found,) = drawn(reply, passage=Passage((turn,))).facts
+    assert (
+        found.valid_from and f"{found.valid_from:%F}",
+        found.valid_until and f"{found.valid_until:%F}",
+    ) == (
+        first,
+        last,
+    )
+
+
 def test_a_past_that_lies_in_the_far_future_has_no_date() -> None:
     turn = Turn("m_1", "I moved to Berlin in 2051", "user", "Ann", OBSERVED)
     extraction = drawn({**MOVED, "since": "in 2051", "verdicts": []}, passage=Passage((turn,)))

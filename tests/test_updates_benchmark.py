@@ -158,6 +158,21 @@ def test_drawn_facts_are_judged_by_what_they_say() -> None:
     assert judged(NOW, "1. [m_x] (fact): “The user no longer lives in Lisbon.”").stale is False
 
 
+def test_facts_that_are_held_are_counted_where_they_are_about_the_thing_asked() -> None:
+    lisbon, porto = "The user lives in Lisbon.", "The user lives in Porto."
+
+    def held(*lines: str) -> tuple[bool, ...]:
+        return judgement.held(PORTO, NOW, "\n".join(["3 memories.", *lines]))
+
+    assert held(f"1. [m_x] (fact): “{lisbon}”", f"2. [m_y] (fact): “{porto}”") == (True, False)
+    # Ended, somebody's words, or about something else.
+    assert held(f"1. [m_x] (fact): “{lisbon}” (true until 2024-06-08)") == ()
+    assert held(f"1. [m_x] (fact): “{lisbon}”", f"   since 2024-06-08: [m_y] (fact): “{porto}”") == (False,)
+    assert held(LISBON, "2. [m_z] (fact): “The user has a bicycle.”") == ()
+    # All of them are read, not the first alone.
+    assert held(*(f"{rank}. [m_{rank}] (fact): “{lisbon}”" for rank in range(1, 9))) == (True,) * 8
+
+
 def test_only_the_first_hits_by_rank_are_read() -> None:
     assert judged(NOW, LISBON.replace("1.", "6.")).stale is False
     assert judged(NOW, LISBON.replace("1.", "5.")).stale

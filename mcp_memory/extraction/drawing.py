@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from mcp_memory.dates import Tense, Time, times_in
 from mcp_memory.extraction import statements
 from mcp_memory.extraction.entities import find_entities
 from mcp_memory.extraction.facts import FoundFact
+from mcp_memory.extraction.forms import Said, Statement
 from mcp_memory.extraction.people import ADVERBS, Reader, Who
-from mcp_memory.extraction.statements import Said, Statement
 from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
 
 
 def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: bool) -> list[FoundFact]:
     """What the rest of a clause states of its subject, as facts."""
+    is_beside = _BESIDE.search(rest) is not None
+    rest = _IN_THE_END.sub(lambda match: _PAST[match["did"]], rest)
     rest = _INNER_ADVERBS.sub(r"\1", _LEADING_ADVERBS.sub("", rest))
     if who.name != reader.me and _NOT_THIRD.match(rest) and not reader.is_they:
         return []
@@ -27,7 +30,7 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
     found = times_in(rest, observed_at, tense)
     spans = [one for one in found if one.preposition not in ("before", "after", "over", "about")]
     times = spans if _since_until(spans) else [one for one in spans if one.preposition != "from"]
-    bare = _without(rest, times)
+    bare = _TRAILING_NOW.sub("", _without(rest, times))
     time = led or (times[0] if len(times) == 1 else None)
     since_until = _since_until(times)
     is_ahead = any(one.first > observed_at for one in (*times, *([led] if led else [])))
@@ -38,9 +41,17 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
         is_ahead=is_ahead,
         has_time=bool(times or led),
         lasts=any(_lasts(one) for one in times),
-        is_now=re.search(r"\b(?:now|these days|nowadays|currently)\b", rest) is not None,
+        is_now=_NOW.search(rest) is not None,
+        is_over=_OVER.search(rest) is not None,
+        is_long=any(_lasts(one) and (one.last - one.first).days >= _LONG for one in times),
+        speaks_of_home=reader.speaks_of_home,
+        speaks_of_tools=reader.speaks_of_tools,
     )
     stated = statements.read(said)
+    if is_beside:
+        stated = [replace(one, slot=None) if one.slot in _MAY_HAVE_TWO else one for one in stated]
+    if _FOR_A_TIME.search(rest) is not None:
+        stated = [replace(one, slot=None) if one.slot == "lives in" else one for one in stated]
     facts: list[FoundFact] = []
     for one in stated:
         if is_olden and one.slot is not None and one.kind == "fact":
@@ -51,6 +62,50 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
     return facts
 
 
+_LONG = 60
+"""Days from which on being somewhere is no visit."""
+_NOW = re.compile(r"\b(?:now|these days|nowadays|currently|at the moment|any ?more|any longer)\b")
+_OVER = re.compile(r"\b(?:no longer|any ?more|any longer|after all)\b")
+_TRAILING_NOW = re.compile(
+    r"(?:,? (?:now|these days|nowadays|at the moment|right now|currently|already|lately|for good|permanently"
+    r"|as of now|by now|for now|so far))+$"
+)
+# One who works there too works elsewhere still.
+_BESIDE = re.compile(
+    r"\b(?:also|too|as well|on the side|side (?:job|gig)|second (?:job|home)|(?:on|at) weekends|evenings"
+    r"|sometimes|occasionally|seasonally|temporarily|in addition)\b"
+)
+_PAST = {
+    told: past
+    for past, tellings in {
+        "moved": "moving|move",
+        "cancelled": "cancelling|canceling|cancel",
+        "quit": "quitting|quit",
+        "left": "leaving|leave",
+        "switched": "switching|switch",
+        "gave up": "giving up|give up",
+        "stopped": "stop",
+        "dropped": "dropping|drop",
+        "uses": "staying with|going with",
+        "postponed": "postponing|postpone",
+        "sold": "selling|sell",
+        "downgraded": "downgrade",
+        "relocated": "relocate|relocating",
+        "took": "taking",
+        "joined": "joining",
+        "resigned": "resign",
+    }.items()
+    for told in tellings.split("|")
+}
+_IN_THE_END = re.compile(
+    rf"^(?:(?:have |has )?(?:ended up|wound up)|(?:have |has )?had to|managed to)"
+    rf" (?P<did>{'|'.join(_PAST)})\b"
+)
+_MAY_HAVE_TWO = frozenset({"works at", "works as", "studies at"})
+_FOR_A_TIME = re.compile(
+    r"\b(?:temporarily|seasonally|sometimes|part of the year|half the year|second home"
+    r"|(?:on|at) weekends|in the (?:summers|winters))\b"
+)
 # "Themes like love" and "Unconditional love is" are about nobody of that name.
 _NOT_THIRD = re.compile(
     r"(?:live|work|like|love|enjoy|hate|prefer|use|play|speak|drink|eat|own|study|have|am|are|do|plan"
@@ -58,7 +113,7 @@ _NOT_THIRD = re.compile(
     r"drive|teach|collect|smoke|adore|dislike|practice)\b"
 )
 _AHEAD = re.compile(
-    r"\bstarting\b|"
+    r"\bstarting\b|\b(?:signed up for|registered for|booked|entered|tickets (?:to|for))\b|"
     r"^(?:will|am|is|are|plans?|(?:have|has) (?!been\b|lived|worked|had)|wants?|would|intends?|hopes?"
     r"|do not|no longer)\b|\btomorrow\b|\bnext\b"
 )
@@ -120,8 +175,28 @@ def fact_of(
         valid_until=valid_until,
         entities=entities_in(text, (entity(subject), *others)),
         relations=relations,
+        value=_value(one, valid_from, valid_until),
         negates=one.negates,
     )
+
+
+def _value(one: Statement, valid_from: datetime | None, valid_until: datetime | None) -> str | None:
+    if one.value is not None or one.slot is None:
+        return one.value
+    if one.slot.startswith("plan: "):
+        # A plan that is told again in other words is the same; it is another on another day.
+        return "" if one.negates else _days_between(valid_from, valid_until)
+    is_either_so_or_not = ": " in one.slot and not one.slot.startswith("prefers: ")
+    return "yes" if is_either_so_or_not else None
+
+
+def day_value(time: Time) -> str:
+    """What a plan's slot is filled with: its days."""
+    return _days_between(time.first, time.last)
+
+
+def _days_between(first: datetime | None, last: datetime | None) -> str:
+    return " ".join(f"{day:%F}" for day in (first, last) if day is not None)
 
 
 def _is_storable(one: Statement, subject: Who) -> bool:

@@ -88,6 +88,10 @@ class FoundFact:
     entities: tuple[NewEntity, ...] = ()
     relations: tuple[NewRelation, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
+    value: str | None = None
+    """What fills the slot, where neither its relation nor its text is that: a plan's day, "yes" of what is
+    either so or not. Empty where it does not say with what: then it
+    takes no other's place, and none but a negation takes its own."""
     negates: bool = False
     """It says that something is no longer, or never was: it ends what fills its slot and puts nothing
     there."""

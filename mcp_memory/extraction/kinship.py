@@ -66,6 +66,9 @@ def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
     if kin in ("wife", "husband"):
         slot = "is married to"
         relation = NewRelation(subject=reader.me, predicate="is married to", object=who.name)
+    if kin in ("boss", "manager"):
+        slot = "reports to"
+        relation = NewRelation(subject=reader.me, predicate="reports to", object=who.name)
     if kin in ("girlfriend", "boyfriend", "partner", "fiancé"):
         slot = "is partner of"
         relation = NewRelation(subject=reader.me, predicate="is partner of", object=who.name)
@@ -99,7 +102,7 @@ _ANY_KIN = re.compile(
     rf"(?: [{UPPER}][\w-]{{1,30}})?)(?='s|\b)"
 )
 _IS_MY_KIN = re.compile(
-    rf"^(?P<name>[{UPPER}][\w-]{{1,30}}(?: [{UPPER}][\w-]{{1,30}})?) is (?:actually |also )?"
+    rf"^(?P<name>[{UPPER}][\w-]{{1,30}}(?: [{UPPER}][\w-]{{1,30}})?) is (?:actually |also |now )?"
     rf"(?P<whose>my|our) (?P<kind>{KIND_OF})(?P<kin>{KIN}|{A_PET})(?=\s*$|,| and\b| from\b)"
 )
 KIN_CALLED = re.compile(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import USER, USER_ALIASES, FoundFact, Passage, Turn
-from mcp_memory.extraction.phrases import NAME, named
+from mcp_memory.extraction.phrases import NAME, NEVER_NAMES, named
 from mcp_memory.models import MAX_IDENTIFIER, EntityType, name_key
 
 MAX_READ = 8_000
@@ -77,6 +77,8 @@ class Reader:
     talk: Talk
     me: str
     speaks_of_work: bool
+    speaks_of_home: bool = False
+    speaks_of_tools: bool = False
     people: list[Who] = field(default_factory=list[Who])
     """Named in this sentence."""
     people_before: list[Who] = field(default_factory=list[Who])
@@ -97,9 +99,12 @@ def subject_of(text: str, before: Who | None, reader: Reader) -> tuple[Who | Non
     if match := re.match(r"(?P<who>[Hh]e|[Ss]he|[Tt]hey) (?=\S)", text):
         return one_named(reader, match["who"].lower()), text[match.end() :]
     if match := MY_KIN.match(text):
+        reader.is_they = match["kin"].lower() in _SEVERAL_AS_ONE
         return kin_of(match, reader), text[match.end() :].lstrip()
     if match := re.match(r"(?:[Tt]he user|User)(?:'s)? (?=\S)", text):
         return (me_of(reader) if reader.turn.is_statement else None), text[match.end() :]
+    if match := _I_LEFT_OUT.match(text):
+        return me_of(reader), f"{match['did'].lower()} {text[match.end() :]}"
     if match := re.match(
         rf"(?P<name>[{UPPER}][\w'-]{{1,30}}(?: [{UPPER}][\w'-]{{1,30}}){{0,2}})"
         rf"(?P<nick> \([{UPPER}]\w+\))? (?=[a-z])",
@@ -147,6 +152,8 @@ def one_named(reader: Reader, pronoun: str) -> Who | None:
     return who
 
 
+_SEVERAL_AS_ONE = frozenset({"parents", "grandparents", "in-laws"})
+"""Told with the verb of several, and known as one."""
 _MEN = frozenset("brother father son husband boyfriend uncle nephew grandfather grandson".split())
 _WOMEN = frozenset("sister mother daughter wife girlfriend aunt niece grandmother granddaughter".split())
 
@@ -176,13 +183,16 @@ def named_thing(name: str, text: str) -> Who | None:
         return None
     entities = {name_key(one.name): one for one in find_entities(text, limit=8)}
     found = entities.get(name_key(name))
-    if found is None or (" " not in name and _COMMON.search(name)):
+    if " " not in name and _COMMON.search(name):
         return None
+    if found is None:
+        is_person = _PERSONS_DO.match(text) is not None and name_key(name) not in NEVER_NAMES
+        return Who(name, "person") if is_person else None
     return Who(name, found.type)
 
 
 KIN = (
-    "sister|brother|mother|mom|mum|father|dad|daughter|son|wife|husband|partner|girlfriend|boyfriend"
+    "parents|grandparents|in-laws|sister|brother|mother|mom|mum|father|dad|daughter|son|wife|husband|partner|girlfriend|boyfriend"
     "|fiancée|"
     "fiancé|fiancee|fiance|friend|boss|manager|colleague|coworker|co-worker|roommate|flatmate"
     "|housemate|neighbour|neighbor|"
@@ -241,6 +251,27 @@ TELLING = frozenset(
 _NOBODY = frozenset("It That What Today Tomorrow Here There He She Let Who".split())
 # "Networking plays a role", "Education is key": a thing done, and nobody.
 _COMMON = re.compile(r"(?:ing|[ts]ion|ment|ness|ity|ship)s?$")
+# What only people do, told of the third person: whoever is said to is one, though no other word says so.
+_PERSONS_DO = re.compile(
+    rf"(?!(?:{KIN})s?\b)[{UPPER}][a-z'-]{{2,30}} (?:(?:has|is) )?(?:(?:just|now|also|finally|recently)"
+    rf" )?(?:moved to"
+    r"|relocated to|lives in|loves|hates|prefers|works (?:at|as|for)|left|quit|joined|retired|gone off"
+    r"|gave up|given up"
+    r"|stopped|switched|drinks|plays|drives|got (?:a job|married|hired|promoted)|(?:not |no longer"
+    r" )?(?:an? )?(?:vegan"
+    r"|vegetarian|engaged|married|divorced|single|pregnant|dating|working|living|studying))\b",
+    re.IGNORECASE,
+)
+# "Moved to Porto last week!": who writes so leaves out "I".
+_I_LEFT_OUT = re.compile(
+    r"(?:(?:Just|Finally|Recently|Officially|Already|Also|Now|So) )*(?P<did>(?:[Mm]oved|[Rr]elocated"
+    r"|[Uu]pgraded|[Uu]pdated"
+    r"|[Ss]witched|[Qq]uit|[Ll]eft|[Ss]tarted|[Jj]oined|[Gg]ot|[Ss]ettled|[Cc]ancell?ed|[Ss]topped"
+    r"|[Gg]ave up|[Dd]owngraded"
+    r"|[Mm]igrated|[Rr]olled back|[Rr]esigned|[Rr]etired|[Gg]raduated|[Dd]ropped|[Rr]eplaced|[Dd]itched"
+    r"|[Pp]ostponed"
+    r"|[Rr]escheduled|[Bb]umped)) "
+)
 OPENERS = frozenset(
     "The This That These Those It Its There Here What My Our Your His Her Their A An Some Any Every "
     "All Both Most Many "

@@ -34,7 +34,7 @@ _PLAN_VERBS = frozenset(
     doing get getting make making meet see seeing run running host hosting start starting join joining
     move moving buy buying be being drive driving to for the a an my our their his her some in at on with of
     and from by up out back over another new big first next plan planning throw throwing organize organizing
-    hold holding book booking that this these those your trip
+    hold holding book booking put putting together that this these those your trip
     """.split()
 )
 
@@ -67,8 +67,30 @@ def plan_key(text: str) -> str | None:
     if not phrase:
         return None
     head = phrase[-1]
+    # One has many meetings: this one is known by whom it is with.
+    if head.casefold() in _MEETINGS and (
+        other := re.search(rf"\bwith (?:the |their )?(?P<who>{NAME}|[a-z]+)", text)
+    ):
+        return f"{head.casefold()} with {named(other['who']).casefold()}"
     key = " ".join(phrase) if all(one[0].isupper() for one in phrase) else head
     return singular(key.casefold().removesuffix("'s"))
+
+
+_MEETINGS = frozenset(
+    "meeting call dinner lunch breakfast brunch coffee interview date drinks session lesson chat"
+    " catch-up".split()
+)
+
+
+def event_key(words: str) -> str | None:
+    """As `plan_key`, of what the speaker points at: "my flight" is the one they spoke of."""
+    if key := plan_key(words):
+        return key
+    match = re.fullmatch(r"(?:[Tt]he|[Mm]y|[Oo]ur|[Tt]heir) (?P<noun>[a-z]+)", words)
+    return singular(match["noun"]) if match and singular(match["noun"]) in _POINTED_AT else None
+
+
+_POINTED_AT = frozenset("flight trip appointment reservation booking vacation holiday event visit".split())
 
 
 _IN_IE = frozenset(
@@ -120,7 +142,8 @@ _POINTING = frozenset(
 _CUT = re.compile(
     r"\s*(?:[,;:!?(—–]|\.(?=\s|$)|\s-\s|\s(?:because|so that|since|while|although|though|but|which|who"
     r"|whom|if|unless|"
-    r"whenever|when|where|as|than|and (?:I|we|it|he|she|they|that|then|now|am|is|are|was|have)|so|I|we"
+    r"whenever|when|where|as|than|and (?:I|we|it|he|she|they|that|then|now|am|is|are|was|have|need|want"
+    r"|would|could|wonder\w*)|so|I|we"
     r"|you|he|she|they)\b"
     # "To that world" points; "a book that helps" goes on.
     r"|(?<! to)(?<! of)(?<! in)(?<! on)(?<! for)(?<! at)(?<! with)(?<! from)(?<! about)(?<! like)\sthat\b)"
@@ -128,7 +151,8 @@ _CUT = re.compile(
 
 
 _TAIL = re.compile(
-    r"(?:\s(?:too|also|though|now|lately|recently|again|any ?more|any longer|these days|nowadays|a lot"
+    r"(?:\s(?:ages ago|a (?:long )?while ago|a long time ago|long ago|some time ago|too|also|though|now"
+    r"|lately|recently|again|any ?more|any longer|these days|nowadays|a lot"
     r"|so much|very much|"
     r"as well|haha|lol|today|already|really|myself|right now|at the moment|currently|actually|instead"
     r"|together|so far|"

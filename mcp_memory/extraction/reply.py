@@ -11,12 +11,12 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from mcp_memory.dates import Dates, dates_in
+from mcp_memory.dates import Tense, resolve, times_in
 from mcp_memory.extraction.facts import (
     USER,
     USER_ALIASES,
@@ -429,8 +429,10 @@ class _Check:
         return tuple(found.values())
 
     def _validity(self, fact: ReplyFact, turns: Sequence[Turn]) -> tuple[datetime | None, datetime | None]:
-        first, _ = self._time(fact.since, turns)
-        _, last = self._time(fact.until, turns)
+        first, _ = self._time(fact.since, turns, "future" if fact.kind == "plan" else "past")
+        # "Until May" lies ahead of what is so, and behind what was.
+        is_over = fact.kind != "plan" and _TELLS_THE_PAST.search(fact.text) is not None
+        _, last = self._time(fact.until, turns, "past" if is_over else "future")
         if first is not None and fact.kind != "plan" and first > turns[-1].observed_at + FAR:
             self.invalid += 1
             first = None
@@ -439,19 +441,21 @@ class _Check:
             last = None
         return first, last
 
-    def _time(self, expression: str | None, turns: Sequence[Turn]) -> tuple[datetime | None, datetime | None]:
+    def _time(
+        self, expression: str | None, turns: Sequence[Turn], tense: Tense
+    ) -> tuple[datetime | None, datetime | None]:
         """The time that an expression names, if one of the turns says it."""
         if expression is None:
             return None, None
         for turn in turns:
             if _stands_in(name_key(expression), name_key(turn.text)):
-                return resolved(expression, turn.observed_at)
+                return resolve(expression, turn.observed_at, tense) or (None, None)
         # A model that reckons instead of quoting is believed where the reckoning is right.
         for turn in turns:
-            first, last = resolved(expression, turn.observed_at)
-            spans = _spans(turn.text, turn.observed_at)
-            if first is not None and any(begin <= first <= end for begin, end in spans):
-                return first, last
+            days = resolve(expression, turn.observed_at, tense)
+            said = times_in(turn.text, turn.observed_at, tense)
+            if days is not None and any(one.first <= days[0] <= one.last for one in said):
+                return days
         self.invalid += 1
         return None, None
 
@@ -463,42 +467,7 @@ class _Check:
                     self.mentions.setdefault((turn.id, name_key(entity.name)), (turn.id, entity))
 
 
-def resolved(expression: str, observed_at: datetime) -> tuple[datetime | None, datetime | None]:
-    """The first and the last moment (UTC) that a time expression means, said at `observed_at`; None, None
-    for one that names no time."""
-    return next(iter(_spans(expression, observed_at)), (None, None))
-
-
-def _spans(text: str, observed_at: datetime) -> list[tuple[datetime, datetime]]:
-    return [span for dates in dates_in(text, observed_at) if (span := _span(dates, observed_at)) is not None]
-
-
-def _span(dates: Dates, observed_at: datetime) -> tuple[datetime, datetime] | None:
-    first, last = dates.first, dates.last
-    if dates.year or dates.month or dates.day:
-        # "In May" is the one that lies nearest.
-        years = [dates.year] if dates.year else [observed_at.year + step for step in (0, -1, 1)]
-        spans = [span for year in years if (span := _calendar_span(year, dates.month, dates.day))]
-        if not spans:
-            return None
-        today = observed_at.date()
-        first, last = min(spans, key=lambda span: max(span[0] - today, today - span[1], timedelta()))
-    if first == date.min or last == date.max:
-        return None
-    return datetime.combine(first, time.min, UTC), datetime.combine(last, time.max, UTC)
-
-
-def _calendar_span(year: int, month: int | None, day: int | None) -> tuple[date, date] | None:
-    try:
-        first = date(year, month or 1, day or 1)
-        if day is not None:
-            return first, first
-        after = date(year + 1, 1, 1) if month in (None, 12) else date(year, month + 1, 1)
-    except ValueError:
-        return None
-    return first, after - timedelta(days=1)
-
-
+_TELLS_THE_PAST = re.compile(r"\b(?:was|were|had|used to|\w+ed)\b", re.IGNORECASE)
 _ATTRIBUTES = {
     alias: slot
     for slot, aliases in {

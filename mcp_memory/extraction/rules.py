@@ -14,10 +14,12 @@ from datetime import datetime
 import anyio.to_thread
 
 from mcp_memory.dates import Time, times_in
-from mcp_memory.extraction.attributes import of_attributes, read_alias
+from mcp_memory.extraction.attributes import of_attributes, of_contacts, read_alias
+from mcp_memory.extraction.corrections import corrected, sentences_of
 from mcp_memory.extraction.drawing import said_of
-from mcp_memory.extraction.entities import find_entities
+from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import Extraction, FoundFact, Passage, Turn
+from mcp_memory.extraction.forms import SPEAKS_OF_TOOLS
 from mcp_memory.extraction.kinship import ALSO_KNOWN, KIN_CALLED, kin_in
 from mcp_memory.extraction.people import MAX_READ, Reader, Talk, Who, note_people, subject_of
 from mcp_memory.extraction.phrases import named
@@ -28,6 +30,7 @@ from mcp_memory.extraction.sentences import (
     hands_over,
     is_stated,
     sentences,
+    stated_before,
     takes_back,
     written_out,
 )
@@ -38,6 +41,8 @@ MAX_FACTS = 12
 
 
 MAX_MENTIONS = 32
+_CORRECTABLE = 3
+"""Turns of the same speaker, back from a correction, in which what it corrects is looked for."""
 
 
 def _never(_: str) -> bool:
@@ -65,10 +70,13 @@ def understand(passage: Passage, is_suspicious: Callable[[str], bool] = _never) 
     """The facts and mentions of a passage."""
     talk = Talk.of(passage)
     by_turn: list[tuple[Turn, list[FoundFact]]] = []
+    said = list(passage.earlier)
     for turn in passage.turns:
         if takes_back(turn.text.strip()):
             _take_back(by_turn, turn)
-        by_turn.append((turn, _facts_of(turn, talk, is_suspicious)))
+        mine = [one for one in said if (one.speaker, one.role) == (turn.speaker, turn.role)]
+        by_turn.append((turn, _facts_of(turn, talk, is_suspicious, mine[-_CORRECTABLE:])))
+        said.append(turn)
     facts = tuple(fact for _, found in by_turn for fact in found)
     mentions = tuple((turn.id, entity) for turn in passage.turns for entity in _mentioned(turn))
     return Extraction(facts=facts, mentions=mentions)
@@ -88,15 +96,30 @@ def _mentioned(turn: Turn) -> list[NewEntity]:
     return [*speaker, *found]
 
 
-def _facts_of(turn: Turn, talk: Talk, is_suspicious: Callable[[str], bool]) -> list[FoundFact]:
+def _facts_of(
+    turn: Turn, talk: Talk, is_suspicious: Callable[[str], bool], before: Sequence[Turn]
+) -> list[FoundFact]:
     me = turn.first_person
     if me is None or (turn.role not in (None, "user") and not turn.is_statement):
         return []
     text = _UNPRINTABLE.sub(" ", turn.text[:MAX_READ])
     if not _is_english(text):
         return []
-    reader = Reader(turn, talk, me, _SPEAKS_OF_WORK.search(text) is not None)
+    reader = Reader(
+        turn,
+        talk,
+        me,
+        speaks_of_work=_SPEAKS_OF_WORK.search(text) is not None,
+        speaks_of_home=_SPEAKS_OF_HOME.search(text) is not None,
+        speaks_of_tools=SPEAKS_OF_TOOLS.search(text) is not None,
+    )
+    said = sentences_of(before)
     for sentence in sentences(text):
+        anew = corrected(sentence, turn, said)
+        said.append(sentence)
+        if anew is not None:
+            _read_sentence(written_out(anew.rstrip("!.… ")), reader)
+            continue
         if takes_back(sentence):
             reader.facts.clear()
             continue
@@ -107,6 +130,10 @@ def _facts_of(turn: Turn, talk: Talk, is_suspicious: Callable[[str], bool]) -> l
         note_people(sentence, reader)
         if standing := procedure(sentence, turn, is_suspicious):
             reader.facts.append(standing)
+            plain = written_out(sentence.rstrip("!.… "))
+            reader.facts.extend(of_contacts(plain, reader) or of_attributes(plain, reader))
+        elif sentence.endswith("?") and (stated := stated_before(sentence)) and is_stated(stated):
+            _read_sentence(written_out(stated.rstrip("!.… ")), reader)
         elif is_stated(sentence):
             _read_sentence(written_out(sentence.rstrip("!.… ")), reader)
     return _without_repeats(reader.facts)[:MAX_FACTS]
@@ -127,8 +154,22 @@ def _is_english(text: str) -> bool:
 
 
 def _read_sentence(sentence: str, reader: Reader) -> None:
+    sentence = _PARENT.sub(r"My \g<who>", sentence)
+    if (who := _WHO.match(sentence)) and (rest := sentence[who.end() :]):
+        # "Priya, who lives in Leeds, came by" says two things of her.
+        _read_plain(f"{who['who']} {who['is']}", reader)
+        sentence = f"{who['who']} {rest}"
+    _read_plain(sentence, reader)
+
+
+def _read_plain(sentence: str, reader: Reader) -> None:
+    if _MISSES.search(sentence):
+        return
+    sentence = _SINCE_DOING.sub(_as_clause, _BEFORE_I.sub("", sentence))
+    reader.facts.extend(of_contacts(sentence, reader))
     for fact in kin_in(sentence, reader):
         reader.facts.append(fact)
+    sentence = _BESIDE_NAME.sub(r"\g<who> ", sentence)
     is_olden = _OLDEN.search(sentence) is not None and "used to" not in sentence
     if match := ALSO_KNOWN.match(sentence):
         reader.facts.extend(read_alias(match, reader))
@@ -181,7 +222,43 @@ def _read_clause(
     return subject
 
 
+def _as_clause(match: re.Match[str]) -> str:
+    """ "Since moving to Porto last month, I" as "I moved to Porto last month, I"."""
+    past = _DID[match["doing"].lower()]
+    return f"{match['who']} {past} {match['rest']}, {match['who']} "
+
+
+_DID = {
+    "moving": "moved", "relocating": "relocated", "joining": "joined", "starting": "started",
+    "leaving": "left", "switching": "switched", "quitting": "quit", "upgrading": "upgraded",
+}  # fmt: skip
+
+
+# "I used to love hiking, but it's been a while": who misses it loves it still.
+_MISSES = re.compile(r"\bused to\b.*\bit (?:is|has) been (?:a while|ages|so long|too long|forever|years)\b")
+_PARENT = re.compile(r"^(?P<who>Mom|Mum|Dad|Grandma|Grandpa)(?= (?:[a-z]|[A-Z][a-z]+ed\b))")
+_WHO = re.compile(
+    rf"^(?P<who>(?:[Mm]y [a-z-]+(?: [a-z-]+)? )?[{UPPER}]\w+(?: [{UPPER}]\w+)?|[Mm]y [a-z-]+(?:"
+    rf" [a-z-]+)?), who (?P<is>[a-z][^,]{{3,80}}), "
+    r"(?=[a-z])"
+)
+_BESIDE_NAME = re.compile(
+    rf"^(?P<who>[{UPPER}]\w+(?: [{UPPER}]\w+)?)(?:, (?:my|our|the|an?) [^,]{{2,40}},| from (?:work"
+    rf"|school|uni|college|church|the \w+"
+    rf"|accounting|marketing|sales|yoga|\w+ class)) (?=[a-z])"
+)
+_BEFORE_I = re.compile(
+    r"^(?:After|Following|For) (?![^,]{0,60}\b(?:I|we|he|she|they)\b[^,]*,)[^,]{3,60}?,? (?=(?:I|we) [a-z])"
+)
+_SINCE_DOING = re.compile(
+    r"^(?:[Ss]o,? )?(?:[Ee]ver since|[Ss]ince|[Aa]fter|[Hh]aving just|[Hh]aving) (?P<doing>moving"
+    r"|relocating|joining|starting|leaving"
+    r"|switching|quitting|upgrading) (?P<rest>[^,]{2,60}?),? (?P<who>I|we) (?=[a-z])"
+)
+
+
 def _without_lead_ins(text: str) -> str:
+    text = _STANDING_FACT.sub("", text)
     for _ in range(5):
         match = _LEAD_INS.match(text)
         if match is None:
@@ -212,11 +289,19 @@ _ENGLISH = re.compile(
 _SPEAKS_OF_WORK = re.compile(
     r"\b(?:jobs?|work(?:s|ed|ing)?|career|employ(?:er|ed|ment)|compan(?:y|ies)|hired|salary|colleagues?|"
     r"coworkers?|boss|resign(?:ed|ation)?|position|promotion|promoted|startup|firm|office|notice"
-    r"|engineer|developer)\b",
+    r"|engineer|developer|badge|onboarding|freelanc\w*|self-employed|laid off|employee|hiring|business)\b",
+    re.IGNORECASE,
+)
+_SPEAKS_OF_HOME = re.compile(
+    r"\b(?:(?:I|we)(?:'ve| have)? (?:just |finally |recently )?moved(?=[.,!]| in )|mov(?:ed|ing)"
+    r" (?:house|home|in|out|away|back)|relocat\w+|flats?|apartments?|hous(?:e|es|ing)"
+    r"|landlord|landlady|rent(?:s|ed|ing)?|leases?|mortgage|unpack\w*|boxes|neighbou?r\w*|new place|our place"
+    r"|my place|keys|settl(?:ed|ing) in|furniture|live|living|lives|lived|home|hometown|city|town|village)\b",
     re.IGNORECASE,
 )
 _DOUBTED = re.compile(
-    r"\b(?:might|maybe|perhaps|possibly|may|could|should|would(?! (?:like|love|rather|prefer|really))"
+    r"\b(?:might|maybe|perhaps|possibly|may|could|should|would(?! (?:like|love|rather|prefer|really)\b|"
+    r" (?:take|pick|choose|go for) .* over )"
     r"|wish|wished|"
     r"imagine|suppose|supposed to|hopefully|pretend|dreamt?|dreamed|almost|nearly|not sure|"
     r"hypothetically|thinking (?:of|about)|considering|as if|like I am)\b"
@@ -232,6 +317,7 @@ _UNSURE = re.compile(
     r"|I feel like)\b",
     re.IGNORECASE,
 )
+_STANDING_FACT = re.compile(r"^(?:[Nn]ow that|[Ss]eeing as|[Gg]iven that) ")
 _LEAD_INS = re.compile(
     r"^(?:(?:oh|ah|well|so|yeah|yes|yep|no|nope|hey|hi|hello|wow|actually|also|anyway|anyways|btw"
     r"|by the way|and|but|guess what|"
@@ -239,7 +325,8 @@ _LEAD_INS = re.compile(
     r"|sadly|now|then|"
     r"turns out|it turns out|turns out that|I think|I think that|I believe|I believe that|I guess"
     r"|you know|you see|"
-    r"I changed my mind|we changed our minds?|changed my mind|on second thought|correction|ok|okay"
+    r"I(?: have)? changed my mind(?: again)?(?! about)|we(?: have)? changed our minds?(?! about)|changed"
+    r" my mind|on second thought|correction|ok|okay"
     r"|sure|thanks|thank you|great|cool|"
     r"as you know|as I said|as I mentioned|for the record|for context|just so you know"
     r"|just to let you know|quick update|"
@@ -247,7 +334,9 @@ _LEAD_INS = re.compile(
     r"apparently|I heard|I heard that|I am (?:happy|glad|excited|proud|pleased|thrilled|sad|sorry) to "
     r"(?:say|announce|report|share)(?: that)?|"
     r"I (?:just )?wanted to (?:say|tell you|let you know|share)(?: that)?|remember(?: that)?"
-    r"|please note(?: that)?|note(?: that)?|"
+    r"|I (?:got (?:it|that)|was) wrong|(?:please )?keep in mind(?: that)?|(?:the|my) (?:\w+ )?(?:tests?"
+    r"|results?|doctor|allergist|scan)"
+    r" (?:showed|shows|confirmed|found)(?: that)?|please note(?: that)?|note(?: that)?|"
     r"the thing is|one thing|first|second|firstly|hopefully|since)(?:[,:!-]+\s+|\s+))(?=\S)",
     re.IGNORECASE,
 )

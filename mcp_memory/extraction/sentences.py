@@ -94,6 +94,34 @@ def hands_over(sentence: str) -> bool:
     return _HANDS_OVER.search(sentence) is not None
 
 
+def stated_before(question: str) -> str:
+    """What a question states before it asks: "I moved to Porto, can you recommend a vet?"; empty where it
+    only asks."""
+    asks = _ASKS_BEHIND.search(question)
+    if asks is None or _SUPPOSES.search(question) or _JOKES.search(question) or _LAUGHS.search(question):
+        return ""
+    return question[: asks.start()].strip(" ,;:-–—")
+
+
+_SUPPOSES = re.compile(
+    r"^(?:so |ok |okay |well |and |but )?(?:say|let's say|when|once|unless|in case|as soon as)\b"
+    r"|\b(?:would(?! you (?:recommend|suggest|mind))|if|imagine|suppose|hypothetical\w*|pretend|what"
+    r" happens)\b",
+    re.IGNORECASE,
+)
+
+
+_ASKS_BEHIND = re.compile(
+    r"(?:[,;:–—-]|\band|\bso|\bbut)\s+(?:(?:and|so|but|then|now|please) )?(?:(?:can|could|would|will|do"
+    r"|did) you|what|which"
+    r"|where|how|who|when|why|any (?:ideas?|tips?|recommendations?|suggestions?|advice|chance|thoughts)"
+    r"|is there"
+    r"|are there|should I|do I|am I|can I|(?:I )?(?:was|am|were) (?:wondering|curious|hoping)|I wonder|I"
+    r" need (?:to know|help"
+    r"|advice|some)|(?:I am |I'm )?looking for|do we|what's|how's|where's)\b"
+)
+
+
 def is_stated(sentence: str) -> bool:
     """Whether a sentence says how things are: no question, no joke, nothing imagined, nothing pasted."""
     if len(sentence) > MAX_SENTENCE or _PASTED.match(sentence) or _QUESTION.search(sentence):
@@ -118,7 +146,7 @@ _CONTRACTED = (
     (
         re.compile(
             r"\b([Ii]|[Ww]e|[Tt]hey|[Hh]e|[Ss]he)'d (?=(?:really |also |much )?(?:like|love|rather"
-            r"|prefer|be|have to|want)\b)"
+            r"|prefer|be|have to|want|take|pick|choose|go for)\b)"
         ),
         r"\1 would ",
     ),
@@ -132,6 +160,23 @@ _CONTRACTED = (
         ),
         r"\1 has ",
     ),
+    (
+        re.compile(
+            r"(?<=\w)'s (?=(?:just |already |recently |finally |now |also )?(?:moved|left|quit|joined|started"
+            r"|gone off|switched|become|retired|been|got a|given up|stopped|accepted|changed|bought)\b)"
+        ),
+        " has ",
+    ),
+    (
+        re.compile(
+            r"(?<=\w)'s (?=(?:now |just |also |still |currently |no longer |not )?(?:living|working"
+            r"|moving to|dating"
+            r"|staying|studying at|engaged|married|pregnant|based|vegan|vegetarian)\b)"
+        ),
+        " is ",
+    ),
+    (re.compile(r"(?<=\w)'s (?=(?:now )?(?:at|on) (?:version |v)?\d)"), " is "),
+    (re.compile(r"(?<=\w)'s been (?=\w+ed\b)"), " has been "),
     (re.compile(r"\b([Hh]e|[Ss]he|[Ii]t|[Tt]hat|[Tt]here|[Nn]ame|[Hh]ere)'s\b"), r"\1 is"),
     (re.compile(r"\bgonna\b"), "going to"),
     (re.compile(r"\bwanna\b"), "want to"),
@@ -156,7 +201,8 @@ class Clause:
 
 
 _STARTS = (
-    rf"(?:I|[Ww]e|[Hh]e|[Ss]he|[Tt]hey|it|you|[Mm]y|[Oo]ur|their|his|her|your|its|this|that|there|the)\b"
+    rf"(?:(?:today|yesterday) (?:is|was)|I|[Ww]e|[Hh]e|[Ss]he|[Tt]hey|it|you|[Mm]y|[Oo]ur|their|his|her"
+    rf"|your|its|this|that|there|the)\b"
     rf"|[{UPPER}][\w-]{{1,30}} (?:is|was|has|had|will|lives|works|moved|said|says|told|got|likes|loves"
     r"|left|joined|and I)\b"
 )
@@ -179,6 +225,9 @@ _BREAKS = re.compile(
     rf"(?:{_STARTS}))"
     r"|,?\s+(?P<and>and|but|so|then|and then) (?=(?:then |now |also |recently |just |really "
     rf"|finally )*(?:{_VERBS})\b)"
+    r"|,?\s+(?:and|but|so) (?=now (?:work|works|live|lives|use|uses|drive|drives|drink|drinks|eat|eats"
+    r"|play|plays|prefer"
+    r"|prefers|run|study|am|is)\b)"
     rf"|\s*(?:;|—|–|\.\.\.|…|:|\s-|\()\s*"
     rf"|,\s+(?=(?:{_STARTS}))"
 )

@@ -1,0 +1,91 @@
+"""What somebody did."""
+
+from __future__ import annotations
+
+from mcp_memory.extraction.entities import FoundEntity
+from mcp_memory.extraction.forms import HAVE, PLACE, Form, Match, Statement, form, is_name, with_article
+from mcp_memory.extraction.phrases import named, self_contained
+
+
+def _visited(match: Match) -> list[Statement]:
+    if match.said.is_ahead:
+        return []
+    place = match["place"]
+    if not is_name(place):
+        return []
+    says = (
+        "has been to"
+        if "been" in match["verb"]
+        else match["verb"].split()[-1]
+        if match["verb"].split()[-1] != "to"
+        else match["verb"]
+    )
+    preposition = (
+        ""
+        if says.startswith(("visited", "has been", "toured", "explored")) or says.endswith(" to")
+        else " to"
+    )
+    entity = FoundEntity(named(place), "place")
+    article = with_article(match)
+    return [
+        Statement(
+            f"{says}{preposition} {article}{place}{match['further']}",
+            "event",
+            "visited",
+            entity,
+            importance=0.5,
+            dated="event",
+        )
+    ]
+
+
+def _happened(match: Match) -> list[Statement]:
+    """Something done: the past of a verb is the same for all persons."""
+    if match.said.is_ahead:
+        return []
+    verb = match["verb"]
+    if verb in _NO_EVENT:
+        return []
+    words = self_contained(match["what"], longest=14)
+    if words is None or len(words.split()) < 2 or not (match.said.has_time or verb in _DEEDS):
+        return []
+    return [Statement(f"{verb} {words}", "event", importance=0.4, dated="event", entities=())]
+
+
+_DEEDS = frozenset(
+    """
+    bought adopted sold won graduated finished completed launched published released founded passed failed
+    broke earned received inherited built opened closed hosted organized organised attended visited hiked
+    climbed ran travelled traveled married met celebrated donated volunteered started began joined enrolled
+    signed booked planted painted baked cooked repaired fixed renovated moved lost found
+    """.split()
+)
+
+
+_IRREGULAR = (
+    "bought|sold|won|met|saw|went|took|got|gave|made|had|read|wrote|built|broke|lost|found|ran|swam"
+    "|drove|flew|rode|"
+    "spent|taught|learned|began|came|caught|chose|drew|ate|drank|held|heard|led|left|sent|sang|slept"
+    "|spoke|threw|woke|wore"
+)
+
+
+_NO_EVENT = frozenset(
+    """
+    used wanted needed seemed looked liked loved hated enjoyed preferred hoped wished tried wondered noticed
+    realized realised figured decided considered thought felt knew believed guessed supposed mentioned asked
+    said told appreciated expected assumed agreed imagined remembered forgot had got heard interested excited
+    tired confused worried concerned based related supposed allowed called named married moved stopped saw
+    """.split()
+)
+
+
+FORMS: tuple[Form, ...] = (
+    form(
+        rf"(?P<verb>visited|went to|travell?ed to|flew to|{HAVE} been to|drove to|toured"
+        rf"|{HAVE} visited|took a trip to) {PLACE}",
+        _visited,
+    ),
+    form(rf"(?:{HAVE} )?(?P<verb>[a-z]{{3,14}}ed|{_IRREGULAR}) (?P<what>.+)", _happened),
+)
+"""The first that fits decides."""

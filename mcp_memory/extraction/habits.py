@@ -1,0 +1,310 @@
+"""What somebody does, uses, eats and can not eat, and what they no longer do."""
+
+from __future__ import annotations
+
+import re
+
+from mcp_memory.extraction.entities import FoundEntity
+from mcp_memory.extraction.forms import BE, END, HAVE, Form, Match, Statement, form
+from mcp_memory.extraction.phrases import entity_of, listed, object_key, self_contained
+from mcp_memory.extraction.tastes import prefers
+
+
+def _intolerant(match: Match) -> list[Statement]:
+    what = match["what"]
+    return [
+        Statement(
+            f"is {what} intolerant",
+            "fact",
+            slot=f"is intolerant to: {what}",
+            importance=0.75,
+            dated="undated",
+        )
+    ]
+
+
+def _does_instead(match: Match) -> list[Statement]:
+    third = _DOING_STEMS.get(match["verb"]) or {"reading": "reads"}.get(match["verb"], "uses")
+    instead = _INSTEAD.match(match["what"])
+    return [] if instead is None else _instead(third, instead["a"], instead["b"])
+
+
+def _gave_up(match: Match) -> list[Statement]:
+    third = _DOING_STEMS[match["verb"]]
+    return [Statement(f"stopped {match['verb']}", "fact", slot=third, negates=True, dated="state")]
+
+
+def _gave_up_thing(match: Match) -> list[Statement] | None:
+    """ "Gave up coffee", "quit tennis", "went off sugar"."""
+    words = self_contained(match["what"], longest=3)
+    if (
+        words is None
+        or match.said.is_ahead
+        or not _GIVEN_UP.match(words)
+        or (key := object_key(words)) is None
+    ):
+        return None
+    return [_no_longer("does", words, key, f"gave up {words}")]
+
+
+_GIVEN_UP = re.compile(
+    r"(?:the )?(?!(?:on|my|our|their|his|her|a|an|hope|trying|looking|job|work|school|college|time"
+    r"|control|it)\b)"
+    r"[a-z][\w-]*(?: (?!to\b|and\b|the\b)[a-z][\w-]*)?$"
+)
+
+
+def _does_sport(match: Match) -> list[Statement]:
+    words = self_contained(match["what"], longest=6)
+    return [] if words is None else _doing_each("does", words)
+
+
+def _abandoned(match: Match) -> list[Statement] | None:
+    """ "Ditched Notion for Obsidian"; what stands without a successor is only gone."""
+    if match.said.is_ahead:
+        return []
+    if match["a"]:
+        return _switched(match)
+    old = self_contained(match["b"], longest=4)
+    if (
+        old is None
+        or not (match.said.speaks_of_tools or old[0].isupper())
+        or (key := object_key(old)) is None
+    ):
+        return None
+    return [_no_longer("uses", old, key, f"gave up {old}")]
+
+
+def _switched(match: Match) -> list[Statement]:
+    if match.said.is_ahead:
+        return []
+    a, b = match["a"], match["b"]
+    new, old = self_contained(a, longest=5), self_contained(b, longest=5)
+    if new is None or old is None:
+        return []
+    if re.search(r"\d", new + old) and re.sub(r"[\d. v]", "", new) == re.sub(r"[\d. v]", "", old):
+        return []
+    key = object_key(old)
+    found = prefers(new, old, f"switched from {old} to {new}")
+    if found and key is not None:
+        found += [_doing("uses", new), _no_longer("uses", old, key)]
+    return [one for one in found if one is not None]
+
+
+_DOINGS = {
+    "use": "uses", "play": "plays", "speak": "speaks", "drive": "drives", "drink": "drinks", "eat": "eats",
+    "smoke": "smokes", "practice": "practices", "practise": "practises", "teach": "teaches",
+    "collect": "collects", "own": "owns",
+}  # fmt: skip
+
+
+_DOING_STEMS = {
+    "doing": "does", "using": "uses", "playing": "plays", "drinking": "drinks", "eating": "eats",
+    "smoking": "smokes",
+    "practicing": "practices", "teaching": "teaches", "collecting": "collects",
+    "driving": "drives", "learning": "is learning",
+}  # fmt: skip
+
+
+def _doing_each(verb: str, words: str) -> list[Statement]:
+    return [one for part in listed(words) if (one := _doing(verb, part)) is not None]
+
+
+def _doing(verb: str, words: str) -> Statement | None:
+    thing = re.split(r" (?:for|at|with|in|on|to|every|each|as|a|per|once|twice|most) ", words)[0]
+    thing = _HOW_MUCH.sub("", thing) if verb in _HABITS else thing
+    key = object_key(thing)
+    if key is None or re.match(r"(?:for|with|in|on|at|to|by|around|together|well|their) ", words):
+        return None
+    target = entity_of(thing)
+    return Statement(
+        f"{verb} {words}", "fact", verb if target else None, target, _slot(verb, key), importance=0.5
+    )
+
+
+def _slot(verb: str, key: str) -> str:
+    """Who gives up coffee does not say whether they drank or only liked to have it."""
+    return f"does: {key}" if verb in _HABITS else f"{verb}: {key}"
+
+
+_HABITS = frozenset({"does", "drinks", "eats", "plays", "practices", "practises", "smokes"})
+_HOW_MUCH = re.compile(
+    r"^(?:(?:a|an|two|three|four|five|six|\d+|several|many|too much|too many|lots of|a lot of|some)"
+    r" )?(?:(?:cups?|glass(?:es)?|cans?|pints?|bottles?) of )?(?=[a-z])"
+)
+
+
+def _no_longer(verb: str, words: str, key: str, says: str | None = None) -> Statement:
+    return Statement(says or f"no longer {verb} {words}", "fact", None, None, _slot(verb, key), negates=True)
+
+
+def _does(match: Match) -> list[Statement]:
+    verb = match["verb"]
+    third = _DOINGS.get(verb) or _DOINGS.get(verb.removesuffix("s"), verb)
+    phrase = match["what"]
+    if instead := _INSTEAD.match(phrase):
+        return _instead(third, instead["a"], instead["b"])
+    words = self_contained(phrase, longest=6)
+    if words is None or (third in ("teaches", "eats", "drinks") and not _is_lasting(words)):
+        return []
+    return _doing_each(third, words)
+
+
+def _instead(third: str, a: str, b: str) -> list[Statement]:
+    """They do it with one and no more with the other."""
+    new, old = self_contained(a, longest=5), self_contained(b, longest=5)
+    if new is None or old is None or (key := object_key(old)) is None:
+        return []
+    found = prefers(new, old, f"{third} {new} instead of {old}")
+    if found and (doing := _doing(third, new)):
+        found += [doing, _no_longer(third, old, key)]
+    return found
+
+
+def _is_lasting(words: str) -> bool:
+    """Whether it is a thing in general ("coffee", "yoga classes") and not the one at hand ("a break")."""
+    return not re.match(
+        r"(?:an?|the|this|that|some|it|care|part|place|time|note|notes|advantage|breaks?|lunch|dinner"
+        r"|breakfast)\b",
+        words,
+    )
+
+
+_INSTEAD = re.compile(r"(?P<a>[\w'. +#-]{2,40}?) (?:instead of|rather than) (?P<b>[\w'. +#-]{2,40})$")
+
+
+def _stopped(match: Match) -> list[Statement]:
+    third = _DOING_STEMS.get(match["verb"])
+    what = re.sub(r" (?:many |some )?years ago\b", "", match["what"])
+    words = self_contained(what, longest=5) if what else None
+    if third is None and not match["what"] and not match.said.is_ahead:
+        # "Quit running" is a habit by its own name.
+        return [_no_longer("does", match["verb"], match["verb"], f"stopped {match['verb']}")]
+    if third is None or words is None or (key := object_key(words)) is None or match.said.is_ahead:
+        return []
+    return [_no_longer(third, words, key, f"stopped {match['verb']} {words}")]
+
+
+def _does_no_longer(match: Match) -> list[Statement]:
+    third = _DOINGS[match["verb"]]
+    words = self_contained(match["what"], longest=5)
+    if words is None or (key := object_key(words)) is None:
+        return []
+    ended = "no longer" in match.group() or re.search(r"\bany ?(?:more|longer)\b", match.said.rest)
+    says = f"no longer {third} {words}" if ended else f"does not {match['verb']} {words}"
+    return [_no_longer(third, words, key, says)]
+
+
+def _allergic(match: Match) -> list[Statement]:
+    words = self_contained(match["what"], longest=5)
+    if words is None:
+        return []
+    found: list[Statement] = []
+    for one in re.split(r",? and |, | or ", words):
+        if (key := object_key(one)) is None:
+            continue
+        negates = bool(match["not"])
+        says = f"is not allergic to {one}" if negates else f"is allergic to {one}"
+        predicate = None if negates else "is allergic to"
+        entity = None if negates else FoundEntity(one, "concept")
+        found.append(
+            Statement(says, "fact", predicate, entity, f"is allergic to: {key}", negates, 0.8, "undated")
+        )
+    return found[:4]
+
+
+_DIETS = {
+    "vegan": "vegan",
+    "vegetarian": "vegetarian",
+    "pescatarian": "pescatarian",
+    "pescetarian": "pescatarian",
+}
+
+
+def _diet(match: Match) -> list[Statement]:
+    diet = _DIETS[match["diet"].lower()]
+    if bool(match["not"]):
+        return [Statement(f"is no longer {diet}", "fact", slot="has diet", negates=True, importance=0.6)]
+    return [Statement(f"is {diet}", "fact", slot="has diet", importance=0.7, value=diet)]
+
+
+def _eats_meat_again(_: Match) -> list[Statement]:
+    return [Statement("eats meat again", "fact", slot="has diet", negates=True, importance=0.6)]
+
+
+def _now_doing(match: Match) -> list[Statement]:
+    verb, what = match["verb"], match["what"]
+    third = _DOING_STEMS.get(verb)
+    if third is None:
+        return []
+    words = self_contained(what, longest=6)
+    if words is None or third in ("does", "eats", "drinks", "drives") or not _is_lasting(words):
+        return []
+    return _doing_each(third, words)
+
+
+FORMS: tuple[Form, ...] = (
+    form(rf"(?P<verb>smokes?){END}", lambda _: [Statement("smokes", "fact", slot="smokes", value="yes")]),
+    form(
+        r"(?:do|does|practi[cs]es?) (?P<what>(?:yoga|pilates|meditation|karate|judo|crossfit|tai chi"
+        r"|ballet|martial "
+        r"arts|zumba|boxing|kickboxing|gymnastics)\b.*)",
+        _does_sport,
+    ),
+    form(
+        rf"(?:{HAVE} )?(?:ditched|dropped|dumped|abandoned|retired|uninstalled|cancell?ed|got rid of)"
+        rf" (?:using )?"
+        rf"(?P<b>[\w'. +#-]{{2,40}}?)(?: (?:for|in favou?r of) (?P<a>[\w'. +#-]{{2,40}}))?(?:{END}|,)",
+        _abandoned,
+    ),
+    form(rf"{BE} (?P<verb>[a-z]+ing)(?P<what> .+)?", _now_doing),
+    form(
+        rf"{HAVE} (?:an? )?(?:severe |bad |mild )?(?P<what>[a-z]+(?: [a-z]+)?) allerg(?:y|ies)"
+        rf"(?P<not>){END}",
+        _allergic,
+    ),
+    form(rf"{BE} (?P<what>[a-z]+)[- ]intolerant\b", _intolerant),
+    form(r"(?:can not|can no longer) (?P<verb>eat|drink) (?P<what>.+)", _does_no_longer),
+    form(
+        rf"(?:{HAVE} )?(?:started|began|switched to|{BE}) (?P<verb>using|drinking|eating|playing"
+        r"|taking|reading) "
+        r"(?P<what>.+ (?:instead of|rather than) .+)",
+        _does_instead,
+    ),
+    form(
+        r"(?:have |has )?(?:stopped|quit|gave up|given up) (?P<verb>smoking"
+        r"|drinking){END}".replace("{END}", END),
+        _gave_up,
+    ),
+    form(
+        rf"(?:{BE}|became|went|turned|{HAVE} become|{HAVE} gone|{HAVE} been) (?P<not>not "
+        r"|no longer )?(?:an? )?(?:strict )?(?P<diet>vegan|vegetarian|pescatarian|pescetarian)\b(?! "
+        r"(?:food|dish|meal|recipe|option|restaurant|diet))",
+        _diet,
+    ),
+    form(
+        rf"(?:{HAVE} )?(?:switched|migrated|moved|went|gone|changed|converted)(?: over)? from "
+        rf"(?P<b>[\w'. +#-]{{2,40}}?) to (?P<a>[\w'. +#-]{{2,40}})",
+        _switched,
+    ),
+    form(
+        rf"(?:{HAVE} )?(?:replaced|swapped) (?P<b>[\w'. +#-]{{2,40}}?) (?:with|for|by) "
+        rf"(?P<a>[\w'. +#-]{{2,40}})",
+        _switched,
+    ),
+    form(rf"{BE} (?P<not>not |no longer )?(?:severely |very |highly )?allergic to (?P<what>.+)", _allergic),
+    form(r"(?:eat|eats|started eating|am eating|is eating) meat again", _eats_meat_again),
+    form(
+        rf"(?:{HAVE} )?(?:stopped|quit|gave up|given up) (?P<verb>[a-z]+ing)(?: (?P<what>.+))?",
+        _stopped,
+    ),
+    form(
+        rf"(?:{HAVE} )?(?:given up|gave up|quit|sworn off|swore off|cut out|kicked|gone off|went off"
+        rf"|come off|came off"
+        rf"|stopped) (?P<what>(?:the )?[a-z].+)",
+        _gave_up_thing,
+    ),
+    form(rf"(?:do not|does not|no longer) (?P<verb>{'|'.join(_DOINGS)})s? (?P<what>.+)", _does_no_longer),
+    form(rf"(?P<verb>(?:{'|'.join(_DOINGS)})s?) (?P<what>.+)", _does),
+)
+"""The first that fits decides."""
