@@ -29,7 +29,7 @@ from systems import HITS
 
 from mcp_memory.config import Weights
 from mcp_memory.models import Signal
-from mcp_memory.retrieval import SIGNALS, signal_scores
+from mcp_memory.retrieval import SHARED_WORDS, SIGNALS, signal_scores
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -41,7 +41,7 @@ BY_HAND: frozenset[Signal] = frozenset({"exact", "rating"})
 """Not searched for: hardly a question of these sets quotes anything, and nothing in them was rated."""
 WITHOUT_TOKENS: frozenset[Signal] = frozenset({"late", "nearby_late", "session_late", "reply"})
 """Silent with an embedder that gives no tokens: then `dense_alone` is the weight of `dense`. Without a model
-`dense` is silent too."""
+`dense` is silent too, and shared words count `words_alone` times more."""
 EITHER_WAY: frozenset[Signal] = frozenset({"question"})
 """May speak against a memory; all others get no weight below 0, which could only be chance."""
 START = 0.5
@@ -193,6 +193,7 @@ _IS_SEARCHED: Flags = np.array([signal not in BY_HAND for signal in SIGNALS])
 _IS_DENSE: Flags = np.array([signal == "dense" for signal in SIGNALS])
 _NEEDS_NO_TOKENS: Flags = np.array([signal not in WITHOUT_TOKENS for signal in SIGNALS])
 _IS_WORDS: Flags = _NEEDS_NO_TOKENS & ~_IS_DENSE
+_IS_SHARED: Flags = np.array([signal in SHARED_WORDS for signal in SIGNALS])
 _LEAST: Floats = np.array([-np.inf if signal in EITHER_WAY else 0.0 for signal in SIGNALS])
 _START: Floats = np.where(_IS_SEARCHED, START, _SHIPPED)
 
@@ -213,7 +214,7 @@ def main(
     asked = Asked.of([one for one in anyio.run(development.ask, data, store) if one.evidence])
     rows = {
         "shipped": asked.figures(_SHIPPED),
-        "shipped, without a model": asked.figures(_SHIPPED * _IS_WORDS),
+        "shipped, without a model": asked.figures(_without_model(_SHIPPED, Weights().words_alone)),
     }
     print(report.facts(head), "\n")
     with progress_bars() as progress:
@@ -255,6 +256,12 @@ def _settings(asked: Asked, weights: Floats) -> Iterator[str]:
     words = weights * _IS_WORDS
     best = max(np.arange(0.1, 3.0, 0.1), key=lambda one: asked.mean(np.where(_IS_DENSE, one, words)))
     yield f"dense_alone = {best:.2f}"
+    best = max(np.arange(1.0, 6.0, 0.25), key=lambda one: asked.mean(_without_model(weights, one)))
+    yield f"words_alone = {best:.2f}"
+
+
+def _without_model(weights: Floats, words_alone: float) -> Floats:
+    return weights * _IS_WORDS * np.where(_IS_SHARED, words_alone, 1.0)
 
 
 def _table(asked: Asked, rows: Mapping[str, Figures]) -> str:

@@ -88,6 +88,8 @@ class Weights(_Section):
     """Similarity in meaning word by word, which the local model tells."""
     text: Weight = 0.23
     """Shared words (BM25)."""
+    words_alone: Annotated[float, Field(ge=0, le=20)] = 2.5
+    """How many times more `text`, `nearby` and `session` count when no model is at hand."""
     nearby: Weight = 0.26
     """Shared words together with the turns just before and after."""
     session: Weight = 0.3

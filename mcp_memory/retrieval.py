@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 ABOUT_TIME = 5.0
 """Times the weight of a date, where a query asks for nothing but what was in a time: then what was said in
 it leads, whatever it is about."""
+SHARED_WORDS: frozenset[Signal] = frozenset({"text", "nearby", "session"})
+"""Signals that count `words_alone` times more where there is no similarity in meaning."""
 CANDIDATES = 100
 """Memories that each signal brings: ten times what is usually shown, so that fusion has something to choose
 from."""
@@ -220,10 +222,11 @@ def fuse(query: Query, found: Signals, weights: Weights) -> tuple[Ranked, ...]:
 
 def weight_of(signal: Signal, weights: Weights, found: Signals) -> float:
     """The weight of one signal for what was found: similarity of the whole counts more where words could not
-    be compared."""
+    be compared, and shared words more where nothing could be."""
     if signal == "dense" and not found.late:
         return weights.dense_alone
-    return cast(float, getattr(weights, signal))
+    weight = cast(float, getattr(weights, signal))
+    return weight * weights.words_alone if signal in SHARED_WORDS and not found.dense else weight
 
 
 def signal_scores(query: Query, found: Signals) -> Scores:
