@@ -85,7 +85,7 @@ class Scoped(_Body):
 
 class Add(Scoped):
     request: AddRequest
-    source: Identifier | None = None
+    source: str | None = None
     write_id: Identifier | None = None
     patience: Patience = 30.0
     quota: Quota | None = None

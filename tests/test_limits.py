@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 import pytest
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.types import Message, Receive, Scope, Send
@@ -51,12 +56,14 @@ async def post(served: Served, token: NewToken, operation: str, **body: Any) -> 
 async def test_more_calls_than_a_minute_has_are_told_when_to_come_again(served: Served) -> None:
     """Each on a connection of its own, so that both workers count."""
     busy, calm = await served.token("busy"), await served.token("busy")
-    began, let_in, refused = time.monotonic(), 0, 0
-    while not refused:
+    began, let_in = time.monotonic(), 0
+    while True:
         async with served.http(busy.secret) as http:
             answer = await http.post("/v1/stats", json={"scope": {"user_id": "busy"}})
-        let_in += answer.status_code == 200
-        refused += answer.status_code == 429
+        if answer.status_code != 200:
+            break
+        let_in += 1
+    assert answer.status_code == 429
     assert 1 <= int(answer.headers["retry-after"]) <= 60 / PER_MINUTE + 1
     assert f"{PER_MINUTE} requests a minute; try again in" in answer.json()["message"]
     assert PER_MINUTE <= let_in <= PER_MINUTE * (1 + (time.monotonic() - began) / 60) + 1
@@ -173,9 +180,40 @@ async def test_connections_that_do_nothing_keep_nobody_out(served: Served) -> No
         await stream.aclose()
 
 
-async def test_a_server_that_is_told_to_stop_does_so_soon(tmp_path: Path) -> None:
-    """Though a client listens, one holds a stream of the old transport, and one has not finished to ask."""
-    async with serving(tmp_path) as served:
+@dataclass
+class Collector:
+    """Hears what is sent to it by OTLP over HTTP."""
+
+    endpoint: str
+    heard: bytearray
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    heard = bytearray()
+
+    class Spans(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            is_packed = self.headers.get("content-encoding") == "gzip"
+            heard.extend(gzip.decompress(body) if is_packed else body)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Spans)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Collector(f"http://127.0.0.1:{server.server_port}/v1/traces", heard)
+    server.shutdown()
+    server.server_close()
+
+
+async def test_a_server_that_is_told_to_stop_does_so_soon(tmp_path: Path, collector: Collector) -> None:
+    """Though a client listens, one holds a stream of the old transport, and one has not finished to ask. What
+    it has seen is sent before."""
+    async with serving(tmp_path, REMOTE__TELEMETRY_ENDPOINT=collector.endpoint) as served:
         ann = await served.token("ann")
         where = urlsplit(served.base)
         half = await anyio.connect_tcp(where.hostname or "", where.port or 0)
@@ -188,12 +226,15 @@ async def test_a_server_that_is_told_to_stop_does_so_soon(tmp_path: Path) -> Non
             client.listen(resource_subscriptions=["memory://recent"]),
         ):
             assert stream.status_code == 200
+            assert (await client.call_tool("add_memory", {"content": "A bilby."})).structured_content
             began = time.monotonic()
             await anyio.to_thread.run_sync(served.stop)
             assert time.monotonic() - began < STOP_SECONDS
         await half.aclose()
         assert "Traceback" not in served.log.read_text()
-        assert (await served.owner.stats(models.Scope(user_id="ann"))).memories == 0
+        assert (await served.owner.stats(models.Scope(user_id="ann"))).memories == 1
+    assert b"tools/call add_memory" in collector.heard
+    assert b"bilby" not in collector.heard
 
 
 class _Unlimited:
