@@ -332,8 +332,8 @@ class ExtractionFailed(McpMemoryError):
 class TokensSpent(ExtractionFailed):
     """Nothing is wrong: the day's tokens are spent, and `retry_after` says when there are more."""
 
-    def __init__(self, provider: str, limit: int, retry_after: float) -> None:
-        reason = f"today's {limit:,} tokens are spent (llm.daily_token_limit); it goes on tomorrow"
+    def __init__(self, provider: str, limit: int, setting: str, retry_after: float) -> None:
+        reason = f"today's {limit:,} tokens are spent ({setting}); it goes on tomorrow"
         super().__init__(provider, reason, retry_after=retry_after)
 
 

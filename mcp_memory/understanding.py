@@ -157,21 +157,23 @@ class Understanding:
         """The model, unless its tokens of the day are spent, all or this user's. Raises ExtractionFailed if
         that means to wait."""
         llm, now = self._config.llm, datetime.now(UTC)
-        limit = None if self.is_quick else await self._spent(user_id, now)
-        if limit is None:
+        spent = None if self.is_quick else await self._spent(user_id, now)
+        if spent is None:
             return self._extractor
         if llm.when_spent == "rules":
             return self._rules
         tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        raise TokensSpent(self._extractor.name, limit, (tomorrow - now).total_seconds())
+        raise TokensSpent(self._extractor.name, *spent, (tomorrow - now).total_seconds())
 
-    async def _spent(self, user_id: str, now: datetime) -> int | None:
-        """The limit that is reached, None when none is."""
+    async def _spent(self, user_id: str, now: datetime) -> tuple[int, str] | None:
+        """The limit that is reached, and its setting; None when none is."""
         llm, read = self._config.llm, self._ledger.read
         if llm.daily_token_limit and await read(extractions.spent, now) >= llm.daily_token_limit:
-            return llm.daily_token_limit
+            return llm.daily_token_limit, "llm.daily_token_limit"
         mine = llm.daily_user_token_limit
-        return mine if mine and await read(extractions.spent_by, user_id, now) >= mine else None
+        if mine and await read(extractions.spent_by, user_id, now) >= mine:
+            return mine, "llm.daily_user_token_limit"
+        return None
 
     async def _passage(self, said: Sequence[Memory], *, with_known: bool) -> Passage:
         turns = tuple(_turn(one) for one in said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -16,10 +17,13 @@ from starlette.types import Scope as Connection
 
 from mcp_memory.background import background
 from mcp_memory.config import LimitsConfig
+from mcp_memory.errors import McpMemoryError
 from mcp_memory.remote.callers import caller_of
 from mcp_memory.remote.observing import REFUSED
 from mcp_memory.routes import failure
 from mcp_memory.usecases import UseCases
+
+logger = logging.getLogger(__name__)
 
 BODY_SECONDS = 30.0
 """In which a request must have come in whole, once its head is there."""
@@ -97,7 +101,12 @@ class Gate:
                 await self._leaving.wait()
                 await anyio.sleep(LAST_SECONDS)
                 break
-            if await self._door.verify_token(user.access_token.token) is None:
+            try:
+                if await self._door.verify_token(user.access_token.token) is None:
+                    break
+            except McpMemoryError as error:
+                # Who cannot be judged is not served on; the client asks again.
+                logger.warning("a stream is ended: %s", error)
                 break
         stream.cancel()
 
