@@ -193,6 +193,7 @@ class RevokeToken(_Body):
 
 class FindToken(_Body):
     digest: str
+    per_minute: int = 0
 
 
 class CountCall(_Body):

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -20,7 +20,7 @@ from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.types import Message, Receive, Scope, Send
 
 from mcp_memory import models
-from mcp_memory.config import LimitsConfig
+from mcp_memory.config import LimitsConfig, load
 from mcp_memory.models import PERMISSIONS, NewToken
 from mcp_memory.remote import gate
 from mcp_memory.remote.callers import Caller, CallersToken, Door
@@ -237,13 +237,6 @@ async def test_a_server_that_is_told_to_stop_does_so_soon(tmp_path: Path, collec
     assert b"bilby" not in collector.heard
 
 
-class _Unlimited:
-    """The part of a memory that a gate asks."""
-
-    async def count_call(self, caller: str, per_minute: int) -> float:
-        return 0.0
-
-
 def connection(method: str = "POST", path: str = "/v1/stats") -> Scope:
     caller = Caller("t", "ann")
     token = CallersToken(token="t", client_id="t", scopes=[], caller=caller)
@@ -252,9 +245,10 @@ def connection(method: str = "POST", path: str = "/v1/stats") -> Scope:
 
 def gate_of(app: Any, **limits: Any) -> Any:
     async def memory() -> UseCases:
-        return cast(UseCases, _Unlimited())
+        raise AssertionError("a call that was let in is asked about no more")
 
-    return gate.Gate(LimitsConfig(**limits), memory, cast(Door, None), anyio.Event()).before(app)
+    door = Door(load(), memory, is_local=True)
+    return gate.Gate(LimitsConfig(**limits), door, anyio.Event()).before(app)
 
 
 async def _echo(_: Scope, receive: Receive, send: Send) -> None:

@@ -88,7 +88,7 @@ class _Application:
             max_request_body_size=config.limits.body_bytes,
         )
         door = Door(config, self._memory, is_local=is_loopback(remote.host))
-        self._gate = Gate(config.limits, self._memory, door, self._leaving)
+        self._gate = Gate(config.limits, door, self._leaving)
         self.app = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,
