@@ -38,7 +38,7 @@ from mcp_memory.models import PERMISSIONS, token_digest
 from mcp_memory.news import Touched
 from mcp_memory.remote.callers import Caller, Door, caller_of
 from mcp_memory.remote.gate import Gate
-from mcp_memory.remote.observing import Observed, log_to_stderr, metrics, observed_call, send_spans
+from mcp_memory.remote.observing import Observed, metrics, observed_call, send_spans
 from mcp_memory.remote.permitted import PermittedMemory
 from mcp_memory.routes import answered, arguments_of, failed, failure
 from mcp_memory.server import MemoryHandle, MemoryServer, MemoryService, Visitor, announce
@@ -70,7 +70,6 @@ def create_app(config: Config, extend: Callable[[Server[None]], None] | None = N
 class _Application:
     def __init__(self, config: Config, extend: Callable[[Server[None]], None] | None) -> None:
         remote, self._config = config.remote, config
-        log_to_stderr(remote, config.log_level)
         self._handle = MemoryHandle(lambda: OwnerClient.open(config))
         self._leaving = anyio.Event()
         self._memory_server = MemoryServer(self._handle, config, self._visitor)
