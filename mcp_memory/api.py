@@ -87,7 +87,7 @@ class Scoped(_Body):
 
 class Add(Scoped):
     request: AddRequest
-    source: Identifier | None = None
+    source: str | None = None
     write_id: Identifier | None = None
     patience: Patience = 30.0
     quota: Quota | None = None
@@ -203,6 +203,7 @@ class RevokeToken(_Body):
 
 class FindToken(_Body):
     digest: str
+    per_minute: int = 0
 
 
 class CountCall(_Body):

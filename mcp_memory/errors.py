@@ -12,6 +12,7 @@
     │   └── TokenNotFound
     ├── NotPermitted            what this caller may not do
     ├── TooMuch                 a bound of one user or one answer
+    ├── Unavailable             what a remote caller is told of a failure of ours
     ├── ConfigError             a setting in a file, the environment or a flag
     ├── StoreError              the data folder or one of the three stores
     │   ├── DataFolderUnusable
@@ -157,6 +158,13 @@ class AnswerTooLarge(TooMuch):
             f"The answer has {size:,} bytes; at most {limit:,} are given. "
             "Ask for less: a smaller limit or max_tokens, or one memory at a time."
         )
+
+
+class Unavailable(McpMemoryError):
+    """Our own failures name folders and addresses of this machine, which nobody elsewhere needs to know."""
+
+    def __init__(self, problem: str = "The memory cannot do this now") -> None:
+        super().__init__(f"{problem}; try again in a moment. The server's log says why.")
 
 
 class ConfigError(McpMemoryError):
@@ -334,8 +342,8 @@ class NoModel(McpMemoryError):
 class TokensSpent(ExtractionFailed):
     """Nothing is wrong: the day's tokens are spent, and `retry_after` says when there are more."""
 
-    def __init__(self, provider: str, limit: int, retry_after: float) -> None:
-        reason = f"today's {limit:,} tokens are spent (llm.daily_token_limit); it goes on tomorrow"
+    def __init__(self, provider: str, limit: int, setting: str, retry_after: float) -> None:
+        reason = f"today's {limit:,} tokens are spent ({setting}); it goes on tomorrow"
         super().__init__(provider, reason, retry_after=retry_after)
 
 

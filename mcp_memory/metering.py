@@ -35,14 +35,16 @@ class MeteredModel:
     def name(self) -> str:
         return self._model.name
 
-    async def spent_limit(self, user_id: str) -> int | None:
-        """The limit for which nothing more may be asked today, None when none is reached."""
+    async def spent_limit(self, user_id: str) -> tuple[int, str] | None:
+        """The limit for which nothing more may be asked today, and its setting; None when none is reached."""
         now, config = datetime.now(UTC), self._config
         limit = config.daily_token_limit
         if limit and await self._ledger.read(extractions.spent, now) >= limit:
-            return limit
+            return limit, "llm.daily_token_limit"
         mine = config.daily_user_token_limit
-        return mine if mine and await self._ledger.read(extractions.spent_by, user_id, now) >= mine else None
+        if mine and await self._ledger.read(extractions.spent_by, user_id, now) >= mine:
+            return mine, "llm.daily_user_token_limit"
+        return None
 
     async def extract(self, user_id: str, passage: Passage) -> Extraction:
         """The facts of a passage."""
@@ -78,7 +80,7 @@ class MeteredModel:
         if limit is not None:
             now = datetime.now(UTC)
             tomorrow = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-            raise TokensSpent(self.name, limit, (tomorrow - now).total_seconds())
+            raise TokensSpent(self.name, *limit, (tomorrow - now).total_seconds())
         try:
             return await ask()
         except ExtractionFailed as error:

@@ -1111,6 +1111,7 @@ class NewToken(Token):
 
 
 class FoundToken(_Value):
-    """The token of a digest, if there is one that lets in."""
+    """The token of a digest, if there is one that lets in, and the seconds to wait before its next call."""
 
     token: Token | None = None
+    wait: float = 0.0

@@ -21,6 +21,7 @@ from mcp_memory.errors import (
     OwnerError,
     StoreError,
     TooMuch,
+    Unavailable,
     log_crash,
 )
 from mcp_memory.models import invalid_input
@@ -35,6 +36,7 @@ _STATUS: tuple[tuple[type[McpMemoryError], int], ...] = (
     (ConfigError, 400),
     (StoreError, 507),
     (OwnerError, 503),
+    (Unavailable, 503),
     (EmbeddingError, 502),
     (McpMemoryError, 500),
 )

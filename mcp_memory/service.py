@@ -584,11 +584,13 @@ class Service:
             raise TokenNotFound(token_id)
         return token
 
-    async def find_token(self, digest: str) -> FoundToken:
-        """The token of a digest, unless it is revoked or expired."""
+    async def find_token(self, digest: str, per_minute: int = 0) -> FoundToken:
+        """The token of a digest, unless it is revoked or expired. With `per_minute` this counts as one of its
+        calls, of which it has so many."""
         token = await self._ledger.read(tokens.find, digest)
-        is_good = token is not None and token.is_good(datetime.now(UTC))
-        return FoundToken(token=token if is_good else None)
+        if token is None or not token.is_good(datetime.now(UTC)):
+            return FoundToken()
+        return FoundToken(token=token, wait=self._rates.count(token.id, per_minute) if per_minute else 0.0)
 
     async def count_call(self, caller: str, per_minute: int) -> float:
         """Count a call of a caller who has so many in a minute; the seconds to wait first, 0 for none."""

@@ -23,6 +23,7 @@ from mcp_memory.models import (
     EntitySplit,
     ForgetRequest,
     ForgetResult,
+    FoundToken,
     Health,
     Hidden,
     Kind,
@@ -167,8 +168,8 @@ class UseCases(ABC):
     async def revoke_token(self, token_id: str) -> Token:
         return await self.ask(api.REVOKE_TOKEN, token_id=token_id)
 
-    async def find_token(self, digest: str) -> Token | None:
-        return (await self.ask(api.FIND_TOKEN, digest=digest)).token
+    async def find_token(self, digest: str, per_minute: int = 0) -> FoundToken:
+        return await self.ask(api.FIND_TOKEN, digest=digest, per_minute=per_minute)
 
     async def count_call(self, caller: str, per_minute: int) -> float:
         return await self.ask(api.COUNT_CALL, caller=caller, per_minute=per_minute)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import ssl
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -40,6 +41,7 @@ class Served:
     log: Path
     owner: OwnerClient
     config: Config
+    verify: ssl.SSLContext | bool = True
 
     async def token(
         self,
@@ -58,7 +60,10 @@ class Served:
 
     def http(self, token: str | None = None) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
-            base_url=self.base, headers={} if token is None else bearer(token), timeout=60
+            base_url=self.base,
+            headers={} if token is None else bearer(token),
+            timeout=60,
+            verify=self.verify,
         )
 
     @asynccontextmanager
@@ -86,7 +91,9 @@ def bearer(token: str) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def serving(folder: Path, *flags: str, **environment: str) -> AsyncGenerator[Served]:
+async def serving(
+    folder: Path, *flags: str, verify: ssl.SSLContext | bool = True, **environment: str
+) -> AsyncGenerator[Served]:
     """Serve a memory in `folder`; `environment` holds settings, without their prefix."""
     settings = {f"MCP_MEMORY_{name}": value for name, value in environment.items()}
     settings |= {"MCP_MEMORY_GRAPH__ENGINE": GRAPH_ENGINE, "MCP_MEMORY_OWNER__IDLE_SECONDS": "2"}
@@ -103,8 +110,8 @@ async def serving(folder: Path, *flags: str, **environment: str) -> AsyncGenerat
                 env={**environment_of_child(), "HOME": str(folder), **settings},
             )
         try:
-            base = await _ready(process, log)
-            yield Served(base, process, log, owner, config)
+            base = await _ready(process, log, verify)
+            yield Served(base, process, log, owner, config, verify)
         finally:
             if process.poll() is None:
                 process.terminate()
@@ -115,14 +122,14 @@ async def serving(folder: Path, *flags: str, **environment: str) -> AsyncGenerat
     await OwnerClient.stop(config)
 
 
-async def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
+async def _ready(process: subprocess.Popen[bytes], log: Path, verify: ssl.SSLContext | bool) -> str:
     with anyio.fail_after(START_SECONDS):
         while True:
             assert process.poll() is None, log.read_text()
             said = re.search(r"serves on (\S+)\n", log.read_text())
             if said is not None:
                 try:
-                    async with httpx2.AsyncClient() as http:
+                    async with httpx2.AsyncClient(verify=verify) as http:
                         if (await http.get(said[1] + "/readyz")).status_code == 200:
                             return said[1]
                 except httpx2.TransportError:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
+import anyio.to_thread
 import pytest
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.types import Message, Receive, Scope, Send
 
 from mcp_memory import models
-from mcp_memory.config import LimitsConfig
+from mcp_memory.config import LimitsConfig, load
 from mcp_memory.models import PERMISSIONS, NewToken
 from mcp_memory.remote import gate
 from mcp_memory.remote.callers import Caller, CallersToken, Door
@@ -55,9 +60,10 @@ async def test_more_calls_than_a_minute_has_are_told_when_to_come_again(served: 
     while True:
         async with served.http(busy.secret) as http:
             answer = await http.post("/v1/stats", json={"scope": {"user_id": "busy"}})
-        if answer.status_code == 429:
+        if answer.status_code != 200:
             break
-        let_in += answer.status_code == 200
+        let_in += 1
+    assert answer.status_code == 429
     assert 1 <= int(answer.headers["retry-after"]) <= 60 / PER_MINUTE + 1
     assert f"{PER_MINUTE} requests a minute; try again in" in answer.json()["message"]
     assert PER_MINUTE <= let_in <= PER_MINUTE * (1 + (time.monotonic() - began) / 60) + 1
@@ -174,9 +180,40 @@ async def test_connections_that_do_nothing_keep_nobody_out(served: Served) -> No
         await stream.aclose()
 
 
-async def test_a_server_that_is_told_to_stop_does_so_soon(tmp_path: Path) -> None:
-    """Though a client listens, one holds a stream of the old transport, and one has not finished to ask."""
-    async with serving(tmp_path) as served:
+@dataclass
+class Collector:
+    """Hears what is sent to it by OTLP over HTTP."""
+
+    endpoint: str
+    heard: bytearray
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    heard = bytearray()
+
+    class Spans(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            is_packed = self.headers.get("content-encoding") == "gzip"
+            heard.extend(gzip.decompress(body) if is_packed else body)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Spans)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield Collector(f"http://127.0.0.1:{server.server_port}/v1/traces", heard)
+    server.shutdown()
+    server.server_close()
+
+
+async def test_a_server_that_is_told_to_stop_does_so_soon(tmp_path: Path, collector: Collector) -> None:
+    """Though a client listens, one holds a stream of the old transport, and one has not finished to ask. What
+    it has seen is sent before."""
+    async with serving(tmp_path, REMOTE__TELEMETRY_ENDPOINT=collector.endpoint) as served:
         ann = await served.token("ann")
         where = urlsplit(served.base)
         half = await anyio.connect_tcp(where.hostname or "", where.port or 0)
@@ -189,19 +226,15 @@ async def test_a_server_that_is_told_to_stop_does_so_soon(tmp_path: Path) -> Non
             client.listen(resource_subscriptions=["memory://recent"]),
         ):
             assert stream.status_code == 200
+            assert (await client.call_tool("add_memory", {"content": "A bilby."})).structured_content
             began = time.monotonic()
             await anyio.to_thread.run_sync(served.stop)
             assert time.monotonic() - began < STOP_SECONDS
         await half.aclose()
         assert "Traceback" not in served.log.read_text()
-        assert (await served.owner.stats(models.Scope(user_id="ann"))).memories == 0
-
-
-class _Unlimited:
-    """The part of a memory that a gate asks."""
-
-    async def count_call(self, caller: str, per_minute: int) -> float:
-        return 0.0
+        assert (await served.owner.stats(models.Scope(user_id="ann"))).memories == 1
+    assert b"tools/call add_memory" in collector.heard
+    assert b"bilby" not in collector.heard
 
 
 def connection(method: str = "POST", path: str = "/v1/stats") -> Scope:
@@ -212,9 +245,10 @@ def connection(method: str = "POST", path: str = "/v1/stats") -> Scope:
 
 def gate_of(app: Any, **limits: Any) -> Any:
     async def memory() -> UseCases:
-        return cast(UseCases, _Unlimited())
+        raise AssertionError("a call that was let in is asked about no more")
 
-    return gate.Gate(LimitsConfig(**limits), memory, cast(Door, None), anyio.Event()).before(app)
+    door = Door(load(), memory, is_local=True)
+    return gate.Gate(LimitsConfig(**limits), door, anyio.Event()).before(app)
 
 
 async def _echo(_: Scope, receive: Receive, send: Send) -> None:

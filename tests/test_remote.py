@@ -259,6 +259,10 @@ async def test_a_change_made_elsewhere_is_heard(town: Town) -> None:
         await town.served.owner.announce("ann", ["memory://memories/y"])
         with anyio.fail_after(10):
             assert cast(Any, await anext(aiter(events))).uri == "memory://recent"
+            async with town.served.http(town.tokens["ann"].secret) as http:
+                body = {"scope": {"user_id": "ann"}, "request": {"content": "By the API, and heard."}}
+                assert (await http.post("/v1/add", json=body)).status_code == 200
+            assert cast(Any, await anext(aiter(events))).uri == "memory://recent"
 
 
 @pytest.mark.parametrize("transport", ["modern", "sse"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,23 +13,27 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import anyio
 import jwt
 import pytest
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from mcp_memory import backup
-from mcp_memory.errors import InvalidInput, TokenNotFound
+from mcp_memory.config import OAuthConfig
+from mcp_memory.errors import InvalidInput, TokenNotFound, Unavailable
 from mcp_memory.folder import Folder, read_owner
 from mcp_memory.models import TokenRequest
 from mcp_memory.rates import CallRates
+from mcp_memory.remote.oauth import IdentityProvider
 from mcp_memory.store.ledger import Ledger, tokens
 
 from .served import Served, serving
@@ -90,8 +95,12 @@ def provider() -> Iterator[Provider]:
 
 @pytest.fixture(scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> AsyncGenerator[Served]:
-    oauth = {"OAUTH__ISSUER": provider.issuer, "OAUTH__RESOURCE": RESOURCE, "OAUTH__AGENT_CLAIM": "agent"}
-    async with serving(tmp_path_factory.mktemp("tokens"), **oauth) as served:
+    async with serving(
+        tmp_path_factory.mktemp("tokens"),
+        OAUTH__ISSUER=provider.issuer,
+        OAUTH__RESOURCE=RESOURCE,
+        OAUTH__AGENT_CLAIM="agent",
+    ) as served:
         yield served
 
 
@@ -189,6 +198,13 @@ async def test_a_providers_token_says_who_may_do_what(served: Served, provider: 
     of_bot = {"scope": {"user_id": "ann", "agent_id": "bot"}}
     assert await status(served, provider.token(), of_bot) == 403
     assert await status(served, provider.token(agent="bot"), of_bot) == 200
+
+
+async def test_without_the_providers_keys_nobody_is_judged(provider: Provider) -> None:
+    issuer = "http://127.0.0.1:9"
+    elsewhere = IdentityProvider(OAuthConfig(issuer=issuer, resource=RESOURCE))
+    with pytest.raises(Unavailable, match="cannot be reached; try again"):
+        await elsewhere.identity(provider.token(iss=issuer))
 
 
 async def test_clients_are_told_where_to_get_a_token(served: Served, provider: Provider) -> None:
@@ -294,6 +310,34 @@ def test_what_must_be_set_first_is_said(tmp_path: Path, flags: tuple[str, ...], 
     assert (code, out) == (2, "")
     assert told in err
     assert err.count("\n") == 1
+
+
+async def test_it_serves_https_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "memory")])
+    today = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    chain, private = tmp_path / "chain.pem", tmp_path / "key.pem"
+    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    trusting = ssl.create_default_context(cafile=str(chain))
+    flags = ("--tls-cert", str(chain), "--tls-key", str(private))
+    async with serving(tmp_path, *flags, verify=trusting) as served:
+        assert served.base.startswith("https://127.0.0.1:")
+        assert await status(served, (await served.token("ann")).secret) == 200
 
 
 def test_serving_shares_the_memory(tmp_path: Path) -> None:

@@ -296,9 +296,11 @@ def lives_in(request: Request) -> Reply:
     return Reply({"facts": [found]})
 
 
-async def ann_says(service: Service, day: str, *words: str, wait: bool = True) -> AddResult:
+async def ann_says(
+    service: Service, day: str, *words: str, wait: bool = True, scope: Scope = ANN
+) -> AddResult:
     messages = [{"role": "user", "name": "Ann", "content": one, "time": f"{day}T10:00:00Z"} for one in words]
-    return await service.add(ANN, parse(AddRequest, {"messages": messages, "wait": wait}))
+    return await service.add(scope, parse(AddRequest, {"messages": messages, "wait": wait}))
 
 
 async def until(condition: Callable[[], Any]) -> None:
@@ -424,6 +426,20 @@ async def test_when_the_days_tokens_are_spent_facts_may_wait_for_tomorrow(tmp_pa
     assert any("tomorrow" in one for one in added.degraded)
     assert health is not None
     assert (health.waiting, health.failed) == (1, 0)
+
+
+async def test_when_one_users_tokens_are_spent_those_of_others_are_not(tmp_path: Path) -> None:
+    ben = Scope(user_id="ben")
+    with ScriptedModel(lives_in) as model:
+        config = with_model(tmp_path, model, daily_user_token_limit=10, when_spent="wait")
+        async with Service.open(config) as service:
+            await ann_says(service, "2024-03-01", "I live in Lisbon.")
+            waiting = await ann_says(service, "2024-03-02", "I live in Porto.")
+            await ann_says(service, "2024-03-02", "I live in Faro.", scope=ben)
+            known = await facts(service, ben)
+        assert len(model.requests) == 2
+    assert any("daily_user_token_limit); it goes on tomorrow" in one for one in waiting.degraded)
+    assert [one.origin for one in known.values()] == ["model"]
 
 
 async def test_what_was_forgotten_while_a_model_read_it_makes_no_facts(tmp_path: Path) -> None:

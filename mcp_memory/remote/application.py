@@ -35,12 +35,13 @@ from mcp_memory.client import OwnerClient
 from mcp_memory.config import Config, RemoteConfig
 from mcp_memory.errors import McpMemoryError, PermissionMissing
 from mcp_memory.models import PERMISSIONS, token_digest
+from mcp_memory.news import Touched
 from mcp_memory.remote.callers import Caller, Door, caller_of
 from mcp_memory.remote.gate import Gate
-from mcp_memory.remote.observing import Observed, log_to_stderr, metrics, observed_call, send_spans
+from mcp_memory.remote.observing import Observed, metrics, observed_call, send_spans
 from mcp_memory.remote.permitted import PermittedMemory
 from mcp_memory.routes import answered, arguments_of, failed, failure
-from mcp_memory.server import MemoryHandle, MemoryServer, MemoryService, Visitor
+from mcp_memory.server import MemoryHandle, MemoryServer, MemoryService, Visitor, announce
 from mcp_memory.usecases import UseCases
 
 MCP, SSE, MESSAGES = "/mcp", "/sse", "/messages"
@@ -69,7 +70,6 @@ def create_app(config: Config, extend: Callable[[Server[None]], None] | None = N
 class _Application:
     def __init__(self, config: Config, extend: Callable[[Server[None]], None] | None) -> None:
         remote, self._config = config.remote, config
-        log_to_stderr(remote, config.log_level)
         self._handle = MemoryHandle(lambda: OwnerClient.open(config))
         self._leaving = anyio.Event()
         self._memory_server = MemoryServer(self._handle, config, self._visitor)
@@ -87,7 +87,7 @@ class _Application:
             max_request_body_size=config.limits.body_bytes,
         )
         door = Door(config, self._memory, is_local=is_loopback(remote.host))
-        self._gate = Gate(config.limits, self._memory, door, self._leaving)
+        self._gate = Gate(config.limits, door, self._leaving)
         self.app = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,
@@ -140,8 +140,11 @@ class _Application:
                 arguments = arguments_of(body)
                 if "source" in arguments:
                     arguments["source"] = API_SOURCE
-                memory = self._permitted(await self._memory(), _caller(request))
-                return await memory.ask(operation, **arguments)
+                memory, caller = await self._memory(), _caller(request)
+                answer = await self._permitted(memory, caller).ask(operation, **arguments)
+                if operation.needs in ("memory.write", "memory.forget"):
+                    await announce(memory, Touched(user_id=caller.user_id, uris=()))
+                return answer
 
             return await answered(request, operation, ask)
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import anyio
-from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import TokenVerifier
 from mcp.server.transport_security import RequestBodyLimitMiddleware
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from mcp_memory.background import background
 from mcp_memory.config import LimitsConfig
-from mcp_memory.remote.callers import caller_of
+from mcp_memory.errors import McpMemoryError
+from mcp_memory.remote.callers import Door, token_of
 from mcp_memory.remote.observing import REFUSED
 from mcp_memory.routes import failure
-from mcp_memory.usecases import UseCases
+
+logger = logging.getLogger(__name__)
 
 BODY_SECONDS = 30.0
 """In which a request must have come in whole, once its head is there."""
@@ -37,15 +37,8 @@ class Gate:
     """Lets requests through to an application, one token's share at a time. They come with their caller: who
     has none was turned away before."""
 
-    def __init__(
-        self,
-        limits: LimitsConfig,
-        memory: Callable[[], Awaitable[UseCases]],
-        door: TokenVerifier,
-        leaving: anyio.Event,
-    ) -> None:
+    def __init__(self, limits: LimitsConfig, door: Door, leaving: anyio.Event) -> None:
         self._limits = limits
-        self._memory = memory
         self._door = door
         self._leaving = leaving
         self._open: Counter[tuple[str, _Kind]] = Counter()
@@ -60,19 +53,17 @@ class Gate:
         return gated
 
     async def _let_through(self, app: ASGIApp, connection: Connection, receive: Receive, send: Send) -> None:
-        caller = caller_of(connection)
-        assert caller is not None
+        token = token_of(connection)
+        assert token is not None
         kind: _Kind = "stream" if _is_stream(connection) else "call"
         if self._leaving.is_set():
             REFUSED.labels("stopping").inc()
             refusal = failure(503, "OwnerError", "This server is about to stop.", {"Retry-After": "5"})
             return await refusal(connection, receive, send)
-        memory = await self._memory()
-        wait = await memory.count_call(caller.name, self._limits.requests_per_minute)
-        if wait > 0:
+        if token.wait > 0:
             many = f"{self._limits.requests_per_minute} requests a minute"
-            return await _too_many(many, wait)(connection, receive, send)
-        place = (caller.name, kind)
+            return await _too_many(many, token.wait)(connection, receive, send)
+        place = (token.caller.name, kind)
         if self._open[place] >= self._limits.concurrent_calls:
             many = f"{self._limits.concurrent_calls} {kind}s at once"
             return await _too_many(many, 1.0)(connection, receive, send)
@@ -82,7 +73,7 @@ class Gate:
             if kind == "call":
                 return await timed(connection, receive, send)
             async with background() as tasks:
-                tasks.start_soon(self._until_invalid, connection["user"], tasks.cancel_scope)
+                tasks.start_soon(self._until_invalid, token.token, tasks.cancel_scope)
                 await timed(connection, receive, send)
             await timed.end(send)
         finally:
@@ -90,14 +81,19 @@ class Gate:
             if not self._open[place]:
                 del self._open[place]
 
-    async def _until_invalid(self, user: AuthenticatedUser, stream: anyio.CancelScope) -> None:
+    async def _until_invalid(self, token: str, stream: anyio.CancelScope) -> None:
         """End a stream when its token lets in no more, or the server stops."""
         while not self._leaving.is_set():
             with anyio.move_on_after(RECHECK_SECONDS):
                 await self._leaving.wait()
                 await anyio.sleep(LAST_SECONDS)
                 break
-            if await self._door.verify_token(user.access_token.token) is None:
+            try:
+                if not await self._door.still_lets_in(token):
+                    break
+            except McpMemoryError as error:
+                # Who cannot be judged is not served on; the client asks again.
+                logger.warning("a stream is ended: %s", error)
                 break
         stream.cancel()
 

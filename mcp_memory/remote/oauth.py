@@ -13,7 +13,7 @@ import jwt
 from pydantic import TypeAdapter, ValidationError
 
 from mcp_memory.config import OAuthConfig
-from mcp_memory.errors import McpMemoryError
+from mcp_memory.errors import Unavailable
 from mcp_memory.models import PERMISSIONS, Identifier, Permission
 
 logger = logging.getLogger(__name__)
@@ -30,13 +30,6 @@ CHECKERS = 8
 """Threads that check, and may wait for keys."""
 
 _identifier: TypeAdapter[str] = TypeAdapter(Identifier)
-
-
-class ProviderUnreachable(McpMemoryError):
-    """Nobody can be let in or turned away now."""
-
-    def __init__(self) -> None:
-        super().__init__("The identity provider's keys cannot be read now; try again in a moment.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +53,13 @@ class IdentityProvider:
         self._checkers = anyio.CapacityLimiter(CHECKERS)
 
     async def identity(self, token: str) -> Identity | None:
-        """Whom a token stands for; None for one that does not hold. Raises ProviderUnreachable."""
+        """Whom a token stands for; None for one that does not hold. Raises Unavailable when the
+        provider cannot be asked for its keys."""
         try:
             claims = await anyio.to_thread.run_sync(self._claims, token, limiter=self._checkers)
         except jwt.PyJWKClientConnectionError as error:
             logger.error("the keys of %s cannot be read: %s", self._config.issuer, error)
-            raise ProviderUnreachable from error
+            raise Unavailable("The identity provider cannot be reached") from error
         except (jwt.PyJWTError, ValueError, RecursionError) as error:
             logger.info("a JWT is not let in: %s", type(error).__name__)
             return None

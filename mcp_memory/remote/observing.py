@@ -29,7 +29,7 @@ from starlette.types import Scope as Connection
 
 from mcp_memory import __version__
 from mcp_memory.config import RemoteConfig
-from mcp_memory.errors import ConfigError, McpMemoryError, log_crash
+from mcp_memory.errors import ConfigError, McpMemoryError, Unavailable, log_crash
 from mcp_memory.remote.callers import caller_of
 from mcp_memory.routes import failed, failure
 from mcp_memory.server.tools import TOOLS
@@ -75,7 +75,8 @@ class Observed:
             # The memory could not even be asked who is calling.
             logger.error("a request was not answered: %s", error)
             if not status:
-                await failed(error)(connection, receive, noting)
+                told = error if isinstance(error, Unavailable) else Unavailable()
+                await failed(told)(connection, receive, noting)
         except Exception as error:  # noqa: BLE001 - the outermost loop of a request: one crash ends no server
             log_crash(logger, "a request", error)
             if not status:

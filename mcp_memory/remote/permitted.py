@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from typing import Any, TypeVar
 
 from mcp_memory import api
 from mcp_memory.api import Operation
 from mcp_memory.config import LimitsConfig
-from mcp_memory.errors import NotFound, OtherAgent, OtherUser, PermissionMissing, shown
+from mcp_memory.errors import (
+    NotFound,
+    OtherAgent,
+    OtherUser,
+    OwnerError,
+    PermissionMissing,
+    StoreError,
+    Unavailable,
+    shown,
+)
 from mcp_memory.models import Quota, Scope, Stats
 from mcp_memory.remote.callers import Caller
 from mcp_memory.usecases import UseCases
+
+logger = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 
@@ -41,7 +53,7 @@ class PermittedMemory(UseCases):
     async def ask(
         self, operation: Operation[_Answer], *, most_bytes: int | None = None, **arguments: Any
     ) -> _Answer:
-        """Raises NotPermitted, and what the operation raises."""
+        """Raises NotPermitted, Unavailable, and what the caller's arguments make the operation raise."""
         if operation.needs is None:
             raise NotFound(f"No operation {shown(operation.name)} here.")
         if operation.needs not in self._caller.permissions:
@@ -56,7 +68,13 @@ class PermittedMemory(UseCases):
             arguments["write_id"] = self._own_write_id(arguments["write_id"])
         # What was changed is answered, however long that is.
         most = self._limits.answer_bytes if operation.needs == "memory.read" else None
-        answer = await self._memory.ask(operation, most_bytes=most, **arguments)
+        try:
+            answer = await self._memory.ask(operation, most_bytes=most, **arguments)
+        except (StoreError, OwnerError) as error:
+            logger.error("%s failed: %s", operation.name, error)
+            if self._is_admin:
+                raise
+            raise Unavailable from error
         if isinstance(answer, Stats) and not self._is_admin:
             # What models cost and which of their errors was the last is of all users.
             return answer.model_copy(update={"extraction": None})

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import anyio
 import h11
 import uvicorn
+from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors.multiprocess import Multiprocess
 
@@ -21,7 +22,7 @@ from mcp_memory.client import OwnerClient
 from mcp_memory.config import Config, RemoteConfig
 from mcp_memory.errors import ConfigError
 from mcp_memory.remote.application import create_app, is_loopback
-from mcp_memory.remote.observing import METRICS_FOLDER
+from mcp_memory.remote.observing import METRICS_FOLDER, log_to_stderr
 
 STOP_SECONDS = 8
 """For calls under way when the server stops; with what comes before and after, less than ten."""
@@ -59,7 +60,7 @@ def serve(config: Config) -> None:
 def _settings(config: Config) -> uvicorn.Config:
     remote = config.remote
     return uvicorn.Config(
-        partial(create_app, config),
+        partial(_worker, config),
         factory=True,
         workers=remote.workers,
         http=_Impatient,
@@ -75,6 +76,12 @@ def _settings(config: Config) -> uvicorn.Config:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+
+
+def _worker(config: Config) -> Starlette:
+    """The application of one process, which is this one or was just started."""
+    log_to_stderr(config.remote, config.log_level)
+    return create_app(config)
 
 
 def _check_files(remote: RemoteConfig) -> None:

@@ -57,7 +57,15 @@ from mcp_memory.server.tools import TOOLS, Call
 from mcp_memory.server.unreadable import AnsweredStream
 from mcp_memory.server.watching import Watchers
 
-__all__ = ["MemoryHandle", "MemoryServer", "MemoryService", "Visitor", "create_server", "run_stdio"]
+__all__ = [
+    "MemoryHandle",
+    "MemoryServer",
+    "MemoryService",
+    "Visitor",
+    "announce",
+    "create_server",
+    "run_stdio",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -182,7 +190,7 @@ class MemoryServer:
             log_crash(logger, params.name, error)
             return _refused(f"{params.name} failed inside the memory server; its log on stderr says why.")
         if touched is not None:
-            await _announce(service, touched)
+            await announce(service, touched)
         return result
 
     async def _list_resources(
@@ -245,7 +253,7 @@ async def _nothing_of_its_own(_: Server[None]) -> AsyncGenerator[None]:
     yield None
 
 
-async def _announce(service: MemoryService, touched: Touched) -> None:
+async def announce(service: MemoryService, touched: Touched) -> None:
     """What was done is done, whether or not those who watch can be told."""
     try:
         await service.announce(touched.user_id, touched.uris)
