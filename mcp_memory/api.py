@@ -126,7 +126,7 @@ class Consolidate(Scoped):
 
 
 class ShowProfile(Scoped):
-    wait: Annotated[float, Field(ge=0, le=600)] = 0.0
+    wait: Annotated[float, Field(ge=0, le=120)] = 0.0
 
 
 class Forget(Scoped):

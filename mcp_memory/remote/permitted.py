@@ -35,6 +35,8 @@ CHANGING = frozenset(
         api.MERGE_ENTITIES.name,
         api.SPLIT_ENTITY.name,
         api.PART_ENTITIES.name,
+        api.CONSOLIDATE.name,
+        api.UNCONSOLIDATE.name,
     }
 )
 """What takes from an agent's memory, or turns it round, does so for all its users: without memory.admin these
