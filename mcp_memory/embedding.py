@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mcp_memory import onnx
 from mcp_memory.config import EmbeddingConfig
 from mcp_memory.embedded import Embedded, EmbeddedQuery, pack, rotated
 from mcp_memory.errors import EmbeddingEndpointFailed, ModelMissing
@@ -22,10 +23,9 @@ from mcp_memory.models import Memory
 # numpy, too, is imported late: its tenth of a second would delay the first write after a start.
 if TYPE_CHECKING:
     import httpx2
-    import onnxruntime
-    import tokenizers
 
     from mcp_memory.embedded import Vectors
+    from mcp_memory.onnx import Loaded
 
 MODEL_FOLDER = Path(__file__).parent / "assets" / "all-MiniLM-L6-v2"
 MAX_TOKENS = 256
@@ -115,7 +115,7 @@ class LocalEmbedder:
         self._folder = folder
         self._threads = threads
         self._limiter = anyio.CapacityLimiter(1)
-        self._loaded: tuple[tokenizers.Tokenizer, onnxruntime.InferenceSession] | None = None
+        self._loaded: Loaded | None = None
 
     @property
     def identity(self) -> str:
@@ -165,32 +165,13 @@ class LocalEmbedder:
         outputs: Any = session.run(["embedding", "tokens"], inputs)
         return outputs[0][0], outputs[1][0]
 
-    def _load(self) -> tuple[tokenizers.Tokenizer, onnxruntime.InferenceSession]:
-        # Imported here: a fifth of a second and 40 MB that a front or a command without search never needs.
-        import onnxruntime
-        import tokenizers
-
+    def _load(self) -> Loaded:
         try:
-            tokenizer = tokenizers.Tokenizer.from_file(str(self._folder / "tokenizer.json"))
-            tokenizer.enable_truncation(MAX_TOKENS)
-            tokenizer.no_padding()
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self._threads
-            options.inter_op_num_threads = 1
-            options.log_severity_level = 3
-            # One text at a time needs little; an arena would keep what the longest ever needed.
-            options.enable_cpu_mem_arena = False
-            # A second, rearranged copy of the weights: 7 MB, and no faster for one text.
-            options.add_session_config_entry("session.disable_prepacking", "1")
-            # Spinning threads win a tenth of a millisecond and cost a whole core between calls.
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-            session = onnxruntime.InferenceSession(
-                str(self._folder / "model_int8.onnx"), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # both libraries raise bare Exception for a missing or damaged file
-            raise ModelMissing(self._folder, str(error).splitlines()[0]) from error
-        self._loaded = (tokenizer, session)
-        return self._loaded
+            loaded = onnx.load(self._folder, "model_int8.onnx", max_tokens=MAX_TOKENS, threads=self._threads)
+        except onnx.NotLoaded as error:
+            raise ModelMissing(self._folder, str(error)) from error
+        self._loaded = loaded
+        return loaded
 
 
 class EndpointEmbedder:

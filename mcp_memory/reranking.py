@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio.to_thread
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mcp_memory import onnx
 from mcp_memory.config import RerankerConfig
 from mcp_memory.errors import RerankerFailed
 
 if TYPE_CHECKING:
     import httpx2
-    import onnxruntime
-    import tokenizers
+
+    from mcp_memory.onnx import Loaded
 
 MAX_TOKENS = 512
 """Of question and memory together; what cross-encoders of this size were trained on."""
@@ -86,7 +87,7 @@ class LocalReranker:
     def __init__(self, folder: Path, threads: int) -> None:
         self._folder = folder
         self._threads = threads
-        self._loaded: tuple[tokenizers.Tokenizer, onnxruntime.InferenceSession] | None = None
+        self._loaded: Loaded | None = None
         self._limiter = anyio.CapacityLimiter(1)
 
     async def scores(self, query: str, texts: Sequence[str]) -> list[float]:
@@ -117,24 +118,13 @@ class LocalReranker:
             scores.append(float(np.ravel(outputs[0])[-1]))
         return scores
 
-    def _load(self) -> tuple[tokenizers.Tokenizer, onnxruntime.InferenceSession]:
-        import onnxruntime
-        import tokenizers
-
+    def _load(self) -> Loaded:
         try:
-            tokenizer = tokenizers.Tokenizer.from_file(str(self._folder / "tokenizer.json"))
-            tokenizer.enable_truncation(MAX_TOKENS)
-            tokenizer.no_padding()
-            options = onnxruntime.SessionOptions()
-            options.intra_op_num_threads = self._threads
-            options.log_severity_level = 3
-            session = onnxruntime.InferenceSession(
-                str(self._folder / "model.onnx"), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # both libraries raise bare Exception for a missing or damaged file
-            raise RerankerFailed(str(self._folder), str(error).splitlines()[0]) from error
-        self._loaded = (tokenizer, session)
-        return self._loaded
+            loaded = onnx.load(self._folder, "model.onnx", max_tokens=MAX_TOKENS, threads=self._threads)
+        except onnx.NotLoaded as error:
+            raise RerankerFailed(str(self._folder), str(error)) from error
+        self._loaded = loaded
+        return loaded
 
 
 class _Result(BaseModel):
