@@ -92,7 +92,7 @@ from mcp_memory.rates import CallRates
 from mcp_memory.reconciling import says_the_same
 from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.search import Searcher, filter_of
-from mcp_memory.store import Draft, Store
+from mcp_memory.store import Draft, Later, Store, Written
 from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
 from mcp_memory.store.ledger import (
     comparisons,
@@ -232,12 +232,17 @@ class Service:
             if same is not None:
                 return same.model_copy(update={"notes": notes})
         together = TOGETHER if self._understanding is not None else 0
+        is_quick = self._understanding is not None and self._understanding.is_quick
         written, lag = await self._store.write(
-            drafts, write_id=write_id, patience=patience, read_together=together
+            drafts,
+            write_id=write_id,
+            patience=patience,
+            read_together=together,
+            understand=self._understand_at_once if is_quick else None,
         )
-        work_ids = tuple(dict.fromkeys(one.work_id for one in written if one.work_id is not None))
-        if self._understanding is not None and work_ids:
-            if request.wait or self._understanding.is_quick:
+        work_ids = _work_of(written)
+        if self._understanding is not None and work_ids and not is_quick:
+            if request.wait:
                 await self._understanding.read(work_ids, WAIT_SECONDS)
             else:
                 self._understanding.begin()
@@ -255,6 +260,10 @@ class Service:
             notes=notes,
             degraded=(*indexed, *(f"stored, without facts so far: {one}" for one in problems)),
         )
+
+    async def _understand_at_once(self, written: Sequence[Written], later: Later) -> None:
+        assert self._understanding is not None
+        await self._understanding.read_at_once(_work_of(written), later)
 
     async def _keep_within(self, quota: Quota, drafts: Sequence[Draft]) -> None:
         count, size = await self._ledger.read(memories.kept, drafts[0].memory.user_id)
@@ -766,6 +775,11 @@ class Service:
     @property
     def _plan_life(self) -> timedelta:
         return timedelta(minutes=self._config.forget.plan_ttl_minutes)
+
+
+def _work_of(written: Sequence[Written]) -> tuple[str, ...]:
+    """The work that drawing facts from these is."""
+    return tuple(dict.fromkeys(one.work_id for one in written if one.work_id is not None))
 
 
 def _ref(entity: EntityRef) -> EntityRef:

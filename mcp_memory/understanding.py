@@ -15,7 +15,7 @@ from mcp_memory.extraction import Extraction, Known, Passage, RulesExtractor, Tu
 from mcp_memory.metering import MeteredModel
 from mcp_memory.models import Memory, Origin, Scope
 from mcp_memory.reconciling import reconcile
-from mcp_memory.store import Store
+from mcp_memory.store import Later, Store
 from mcp_memory.store.ledger import extractions, facts, memories
 from mcp_memory.store.ledger.extractions import Work
 from mcp_memory.store.ledger.rows import scope_of
@@ -88,31 +88,32 @@ class Understanding:
         """Look at once for what is due."""
         self._wake.set()
 
-    async def read(self, work_ids: Sequence[str], seconds: float) -> None:
-        """Wait, so long at most, until this work was tried; how it went stands in the ledger. Raises
+    async def read_at_once(self, work_ids: Sequence[str], later: Later) -> None:
+        """Try this work now, which is quick, and leave what it finds to be indexed `later`. Raises
         StoreError."""
-        if self.is_quick:
-            for work_id in work_ids:
-                await self._try(work_id)
-            return
+        for work_id in work_ids:
+            await self._try(work_id, later)
+
+    async def read(self, work_ids: Sequence[str], seconds: float) -> None:
+        """Wait, so long at most, until this work was tried; how it went stands in the ledger."""
         with anyio.move_on_after(seconds):
             tried = [self._tried.setdefault(one, anyio.Event()) for one in work_ids]
             self.begin()
             for event in tried:
                 await event.wait()
 
-    async def _try(self, work_id: str) -> None:
+    async def _try(self, work_id: str, later: Later | None = None) -> None:
         """Read one piece of work, once, whoever else is at it."""
         async with self._turn:
             for work in await self._ledger.read(extractions.find, [work_id]):
                 try:
-                    await self._read(work)
+                    await self._read(work, later)
                 except ExtractionFailed as error:
                     await self._put_off(work, error)
         if (event := self._tried.pop(work_id, None)) is not None:
             event.set()
 
-    async def _read(self, work: Work) -> None:
+    async def _read(self, work: Work, later: Later | None) -> None:
         said = await self._ledger.read(extractions.words, work.memory_ids)
         if not said:
             await self._ledger.write(extractions.done, work.id)
@@ -120,7 +121,7 @@ class Understanding:
         extractor = await self._who_reads(said[0].user_id)
         passage = await self._passage(said, with_known=extractor is not self._rules)
         found = await self._extracted(extractor, said[0].user_id, passage)
-        await self._write(work, passage, found, extractor)
+        await self._write(work, passage, found, extractor, later)
 
     async def _extracted(
         self, extractor: MeteredModel | RulesExtractor, user_id: str, passage: Passage
@@ -169,6 +170,7 @@ class Understanding:
         passage: Passage,
         extraction: Extraction,
         extractor: MeteredModel | RulesExtractor,
+        later: Later | None,
     ) -> None:
         now = datetime.now(UTC)
         # What was forgotten while it was being read makes no facts.
@@ -176,7 +178,7 @@ class Understanding:
         origin: Origin = "rules" if extractor is self._rules else "model"
         said = {one.id: one for one in here}
         understood = reconcile(passage, extraction, said, origin=origin, now=now)
-        await self._store.understand(work.id, understood, patience=0.0)
+        await self._store.understand(work.id, understood, later=later)
 
     async def _put_off(self, work: Work, error: ExtractionFailed) -> None:
         attempts = work.attempts + (not isinstance(error, TokensSpent))

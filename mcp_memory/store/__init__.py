@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
@@ -48,12 +48,11 @@ from mcp_memory.store.ledger.merging import Regrouped
 # lancedb and kuzu take two seconds to import: the ledger serves meanwhile, so they are imported late.
 if TYPE_CHECKING:
     import numpy as np
-    import sqlalchemy as sa
     from numpy.typing import NDArray
 
     from mcp_memory.store.lexicon import Lexicons, Reading
 
-__all__ = ["Draft", "Embed", "Store", "Written"]
+__all__ = ["Draft", "Embed", "Later", "Store", "Written"]
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +63,20 @@ RETRY_SECONDS = 30.0
 INTERRUPTED = "not looked for: the process that erased it ended before it had looked, and the words are gone"
 DIFFERENCES = 200
 """Differences named in one comparison; the total counts all."""
+
+
+@dataclass(slots=True)
+class Later:
+    """What one write and the understanding of it have left for the indexes."""
+
+    ids: set[str] = field(default_factory=set[str])
+    """Of all that may be new, before it is known what is."""
+    new: list[str] = field(default_factory=list[str])
+    noted: list[str] = field(default_factory=list[str])
+
+    def note(self, drafts: Sequence[Draft], written: Sequence[Written]) -> None:
+        ids = {draft.memory.id for draft in drafts}
+        self.new.extend(dict.fromkeys(one.id for one in written if one.is_new and one.id in ids))
 
 
 class Store:
@@ -79,7 +92,8 @@ class Store:
         self._embed = embed
         self._config = config
         self._indexes = Indexes(ledger, folder, embed, config, self._wake_up)
-        self._in_flight: set[str] = set()
+        self._in_flight: list[set[str]] = []
+        """Ids of writes that are under way and do their own index work."""
         self._wake = anyio.Event()
         self._lexicons: Lexicons | None = None
 
@@ -137,29 +151,74 @@ class Store:
         write_id: str | None = None,
         patience: float,
         read_together: int = 0,
+        understand: Callable[[Sequence[Written], Later], Awaitable[None]] | None = None,
     ) -> tuple[tuple[Written, ...], McpMemoryError | None]:
         """Store all drafts or none, then index them. Facts are to be drawn from what is new, `read_together`
-        memories at a time; 0 for none.
+        memories at a time; 0 for none. What takes but a moment to `understand` is indexed with its words.
 
         When this returns they are on disk in the ledger. The error, if any, is why the indexes lag: they are
         caught up in the background. A repeated `write_id` is answered again. Raises StoreError if the ledger
         refused; then nothing was stored.
         """
-        return await self._written(
-            drafts,
-            partial(memories.write, drafts=drafts, write_id=write_id, read_together=read_together),
-            patience,
-        )
+        later = Later()
+        later.ids.update(draft.memory.id for draft in drafts)
+        self._in_flight.append(later.ids)
+        try:
+            written = await self.ledger.write(
+                partial(memories.write, drafts=drafts, write_id=write_id, read_together=read_together)
+            )
+            later.note(drafts, written)
+            if understand is not None:
+                await understand(written, later)
+            lag = await self._index(later, patience)
+        finally:
+            self._in_flight.remove(later.ids)
+        self._look_after(written, lag)
+        return written, lag
 
     async def understand(
-        self, work_id: str, understood: Understood, *, patience: float
-    ) -> tuple[tuple[Written, ...], McpMemoryError | None]:
-        """Store what was drawn from the words of some work, once, and index it; else as `write`."""
-        work = partial(memories.understand, work_id=work_id, understood=understood)
-        written, lag = await self._written(understood.drafts, work, patience)
-        if understood.notes and lag is None:
-            lag = await self._index_again([note.memory_id for note in understood.notes])
-        return written, lag
+        self, work_id: str, understood: Understood, *, later: Later | None = None
+    ) -> McpMemoryError | None:
+        """Store what was drawn from the words of some work, once, and index it, or leave that to whoever does
+        it `later`; else as `write`."""
+        own = Later() if later is None else later
+        own.ids.update(draft.memory.id for draft in understood.drafts)
+        if later is None:
+            self._in_flight.append(own.ids)
+        try:
+            written = await self.ledger.write(
+                partial(memories.understand, work_id=work_id, understood=understood)
+            )
+            own.note(understood.drafts, written)
+            own.noted.extend(note.memory_id for note in understood.notes)
+            if later is not None:
+                return None
+            lag = await self._index(own, 0.0)
+        finally:
+            if later is None:
+                self._in_flight.remove(own.ids)
+        self._look_after(written, lag)
+        return lag
+
+    async def _index(self, later: Later, patience: float) -> McpMemoryError | None:
+        """Bring the indexes up to date with what is new and what was noted; why they lag, if they do."""
+        lag = None
+        if later.new:
+            await self.opened(patience)
+            # As it is after all that was noted of it.
+            lag = await self._indexes.index_new(await self.ledger.read(index_work.to_index, later.new))
+        noted = [one for one in later.noted if one not in later.new]
+        if noted and lag is None:
+            lag = await self._index_again(noted)
+        return lag
+
+    def _look_after(self, written: Sequence[Written], lag: McpMemoryError | None) -> None:
+        if any(one.status == "restored" for one in written):
+            self._let_go_of_words()
+        # A repeat may have brought entities that the graph does not know yet.
+        is_all_new = all(one.is_new for one in written)
+        if lag is not None or not is_all_new or self._indexes.needs_compaction:
+            self._wake.set()
 
     async def say_again(self, memory_id: str, draft: Draft, event: HistoryEvent) -> tuple[EntityRef, ...]:
         """Note that a memory was said again; answers what it mentions."""
@@ -170,40 +229,19 @@ class Store:
     async def _index_again(self, ids: Sequence[str]) -> McpMemoryError | None:
         """Bring the indexes up to date with what is noted of these, as far as anything changed."""
         pending = await self.ledger.read(index_work.pending_ids)
-        changed = await self.ledger.read(index_work.to_index, [one for one in ids if one in pending])
+        # Who writes a memory writes its index too, and two at once would leave it there twice.
+        in_flight = set[str]().union(*self._in_flight)
+        wanted = [one for one in ids if one in pending and one not in in_flight]
+        changed = await self.ledger.read(index_work.to_index, wanted)
         try:
             if changed:
                 await self._indexes.apply(changed, await self._embed.embed_memories(changed), are_new=False)
+            if not in_flight.isdisjoint(ids):
+                self._wake.set()
         except McpMemoryError as error:
             self._wake.set()
             return error
         return None
-
-    async def _written(
-        self,
-        drafts: Sequence[Draft],
-        work: Callable[[sa.Connection], tuple[Written, ...]],
-        patience: float,
-    ) -> tuple[tuple[Written, ...], McpMemoryError | None]:
-        ids = {draft.memory.id for draft in drafts}
-        self._in_flight |= ids
-        try:
-            written = await self.ledger.write(work)
-            new_ids = ids.intersection(one.id for one in written if one.is_new)
-            lag = None
-            if new_ids:
-                await self.opened(patience)
-                lag = await self._indexes.index_new(
-                    [draft.memory for draft in drafts if draft.memory.id in new_ids]
-                )
-        finally:
-            self._in_flight -= ids
-        if any(one.status == "restored" for one in written):
-            self._let_go_of_words()
-        # A repeat may have brought entities that the graph does not know yet.
-        if lag is not None or len(new_ids) < len(written) or self._indexes.needs_compaction:
-            self._wake.set()
-        return written, lag
 
     async def forget(
         self,
@@ -467,8 +505,10 @@ class Store:
 
     async def _pending(self) -> list[Pending]:
         # A write that is under way does its own index work.
-        work = await self.ledger.read(index_work.pending, BATCH + len(self._in_flight))
-        return [one for one in work if one.memory_id not in self._in_flight][:BATCH]
+        in_flight = set[str]().union(*self._in_flight)
+        work = await self.ledger.read(index_work.pending, BATCH + len(in_flight))
+        in_flight.update(*self._in_flight)
+        return [one for one in work if one.memory_id not in in_flight][:BATCH]
 
     async def _erase_due(self) -> None:
         async with self._indexes.applying:
