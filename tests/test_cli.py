@@ -180,7 +180,7 @@ def test_rebuild_makes_indexes_that_agree(terminal: Terminal, known: str) -> Non
         (["add", "x", "--metadata", "[1]"], 2, "metadata"),
         (["add", "x", "--kind", "rumour"], 2, "'rumour' is unknown"),
         (["add", "x", "--level", "agent"], 2, "agent_id"),
-        (["search", "x", "--limit", "0"], 2, "limit: '0' is too small"),
+        (["search", "x", "--limit", "0"], 2, "limit: 0 is too small"),
         (["search", "x", "--since", "2025-01-01", "--until", "2024-01-01"], 2, "later than until"),
         (["show", "m_nobody"], 1, "No memory with the id 'm_nobody'"),
         (["entities", "Nobody"], 1, "No entity 'Nobody'"),
