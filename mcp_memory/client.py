@@ -76,10 +76,12 @@ class OwnerClient(UseCases):
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, config: Config) -> AsyncGenerator[OwnerClient]:
-        """A client, attached to an owner that is started if there is none. Raises OwnerError, StoreError."""
+    async def open(cls, config: Config, *, patience: float = PATIENCE) -> AsyncGenerator[OwnerClient]:
+        """A client, attached to an owner that is started if there is none; `patience` is how many seconds a
+        call waits for indexes that are being opened. Raises OwnerError, StoreError."""
         async with background() as tasks:
             client = cls(config, tasks)
+            client.patience = patience
             try:
                 await client._linked()
                 yield client
@@ -119,7 +121,7 @@ class OwnerClient(UseCases):
         while True:
             waited = time.monotonic() - started_at
             if "patience" in arguments:
-                arguments["patience"] = max(0.0, PATIENCE - waited)
+                arguments["patience"] = max(0.0, self.patience - waited)
             body = operation.body.model_construct(**arguments).model_dump_json().encode()
             link = None
             try:

@@ -57,6 +57,8 @@ class UseCases(ABC):
     """What each means stands in `mcp_memory.service`."""
 
     news: News
+    patience = PATIENCE
+    """What a call waits for indexes here."""
 
     @abstractmethod
     async def ask(
@@ -67,14 +69,14 @@ class UseCases(ABC):
 
     async def add(self, scope: Scope, request: AddRequest, *, source: str | None = None) -> AddResult:
         return await self.ask(
-            api.ADD, scope=scope, request=request, source=source, write_id=_write_id(), patience=PATIENCE
+            api.ADD, scope=scope, request=request, source=source, write_id=_write_id(), patience=self.patience
         )
 
     async def search(self, scope: Scope, request: SearchRequest) -> SearchResult:
-        return await self.ask(api.SEARCH, scope=scope, request=request, patience=PATIENCE)
+        return await self.ask(api.SEARCH, scope=scope, request=request, patience=self.patience)
 
     async def entities(self, scope: Scope, request: EntitiesRequest) -> EntitiesResult:
-        return await self.ask(api.ENTITIES, scope=scope, request=request, patience=PATIENCE)
+        return await self.ask(api.ENTITIES, scope=scope, request=request, patience=self.patience)
 
     async def merge_entities(self, scope: Scope, kept: str, gone: str) -> EntitiesMerged:
         return await self.ask(api.MERGE_ENTITIES, scope=scope, kept=kept, gone=gone)

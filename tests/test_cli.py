@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ class Terminal:
             "PATH": os.environ["PATH"],
             "HOME": str(folder.parent),
             "MCP_MEMORY_GRAPH__ENGINE": GRAPH_ENGINE,
-            "MCP_MEMORY_OWNER__IDLE_SECONDS": "2",
+            # One owner for all commands: on a busy machine each would begin a new one, and find by words.
+            "MCP_MEMORY_OWNER__IDLE_SECONDS": "60",
             "PYTHONIOENCODING": "cp1252",
         }
 
@@ -57,8 +59,10 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    return Terminal(tmp_path_factory.mktemp("cli") / "data")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Generator[Terminal]:
+    terminal = Terminal(tmp_path_factory.mktemp("cli") / "data")
+    yield terminal
+    terminal.type("stop")
 
 
 @pytest.fixture(scope="module")

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 # Nothing heavy is imported up here: the server shares this module and has to answer within a second.
 
-
 _Result = TypeVar("_Result")
+
+PATIENCE = 20.0
+"""Seconds a command waits for indexes that are being opened: a person would rather have all of the answer."""
 
 
 class Exit(IntEnum):
@@ -127,7 +129,7 @@ def open_memory(config: Config) -> AbstractAsyncContextManager[MemoryAccess]:
         return Service.open(config)
     from mcp_memory.client import OwnerClient
 
-    return OwnerClient.open(config)
+    return OwnerClient.open(config, patience=PATIENCE)
 
 
 def flags(context: typer.Context) -> Flags:
