@@ -357,9 +357,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--users", type=int, default=Plan.users)
-    parser.add_argument("--memories", type=int, default=Plan.memories)
-    parser.add_argument("--others", type=int, default=Plan.others)
+    usual = Plan()
+    parser.add_argument("--users", type=int, default=usual.users)
+    parser.add_argument("--memories", type=int, default=usual.memories)
+    parser.add_argument("--others", type=int, default=usual.others)
     given = parser.parse_args()
     plan = Plan(given.users, given.memories, given.others)
     # The old transport has no other way to watch.
