@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ from stdio import Program, ProgramFailed, run
 NOBODYS = {"m": "m_0000000000000", "e": "e_0000000000000", "p": "p_0000000000000"}
 """Ids of what never was, by what they would be."""
 HEAR_SECONDS, TELL_SECONDS = 60.0, 10.0
+AT_ONCE = 8
+"""Users who try at the same time: what is looked for is a leak, not how much the server carries."""
 KEPT = 20
 """Of what went wrong, to be shown."""
 
@@ -138,6 +141,7 @@ class _Street:
         self._residents = residents
         self._others = min(others, len(residents) - 1)
         self._outcome = outcome
+        self._at_once = anyio.CapacityLimiter(AT_ONCE)
         self._ready = _Meeting(len(residents))
         self._changed = _Meeting(len(residents))
 
@@ -152,17 +156,13 @@ class _Street:
                 if message.params.uri == one.watched:
                     hears.set()
 
-        async with (
-            self._server.client(one.token) as http,
-            self._server.client(one.token, "sse", message_handler=hear) as sse,
-        ):
-            clients: dict[Transport, Client] = {"http": http, "sse": sse}
-            await self._see_themselves(clients, one)
-            await sse.subscribe_resource(one.watched)  # pyright: ignore[reportDeprecated] - that era
-            for other in self._tried_by(one):
-                await sse.subscribe_resource(other.watched)  # pyright: ignore[reportDeprecated]
-                transport: Transport = "sse" if (one.number + other.number) % 2 else "http"
-                await self._try(clients[transport], one, other)
+        async with AsyncExitStack() as stack:
+            async with self._at_once:
+                http = await stack.enter_async_context(self._server.client(one.token))
+                sse = await stack.enter_async_context(
+                    self._server.client(one.token, "sse", message_handler=hear)
+                )
+                await self._try_everything(one, http, sse)
             await self._ready.all_here()
             await told(http, "rate_memory", memory_id=one.memory_id, rating="useful")
             with anyio.fail_after(HEAR_SECONDS):
@@ -173,6 +173,15 @@ class _Street:
             self._outcome.tries += 1
             if other.watched in heard:
                 self._leak(one, other, "watch", other.watched)
+
+    async def _try_everything(self, one: Resident, http: Client, sse: Client) -> None:
+        clients: dict[Transport, Client] = {"http": http, "sse": sse}
+        await self._see_themselves(clients, one)
+        await sse.subscribe_resource(one.watched)  # pyright: ignore[reportDeprecated] - that era
+        for other in self._tried_by(one):
+            await sse.subscribe_resource(other.watched)  # pyright: ignore[reportDeprecated]
+            transport: Transport = "sse" if (one.number + other.number) % 2 else "http"
+            await self._try(clients[transport], one, other)
 
     async def tell(self) -> None:
         while not self._ready.is_over:
