@@ -398,7 +398,16 @@ def openapi(operations: tuple[Operation[Any], ...] = OPERATIONS) -> dict[str, An
 
     def answers(name: str) -> dict[str, Any]:
         wrong = {"description": "What went wrong", **content("failure", "serialization")}
-        return {"200": {"description": "Done", **content(name, "serialization")}, "default": wrong}
+        # Whoever lets in says so in the words of OAuth, not in ours.
+        nobody = {
+            "description": "No token that lets in",
+            "content": {"application/json": {"schema": {"type": "object"}}},
+        }
+        return {
+            "200": {"description": "Done", **content(name, "serialization")},
+            "401": nobody,
+            "default": wrong,
+        }
 
     return {
         "openapi": "3.1.0",

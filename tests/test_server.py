@@ -545,9 +545,13 @@ async def test_over_stdio_memory_lasts_from_one_process_to_the_next(tmp_path: Pa
         env={"MCP_MEMORY_GRAPH__ENGINE": GRAPH_ENGINE, "HOME": str(tmp_path)},
     )
     async with Client(stdio_client(parameters), mode=mode) as client:
-        capabilities = client.server_capabilities.resources
-        assert capabilities is not None
-        assert (capabilities.subscribe, capabilities.list_changed) == (True, True)
+        capabilities = client.server_capabilities
+        assert capabilities.resources is not None
+        assert capabilities.tools is not None
+        assert capabilities.prompts is not None
+        assert (capabilities.resources.subscribe, capabilities.resources.list_changed) == (True, True)
+        # There are never others than these, so nobody need listen for them.
+        assert (capabilities.tools.list_changed, capabilities.prompts.list_changed) == (False, False)
         await call(client, "add_memory", content="The boat is called Albatross — 信天翁.")
         _, one = await call(client, "search_memory", query="boat")
     async with Client(stdio_client(parameters), mode=mode) as client:

@@ -26,6 +26,7 @@ from mcp_types import (
     CompleteRequestParams,
     CompleteResult,
     Completion,
+    DiscoverResult,
     EmptyResult,
     GetPromptRequestParams,
     GetPromptResult,
@@ -34,15 +35,19 @@ from mcp_types import (
     ListResourceTemplatesResult,
     ListToolsResult,
     PaginatedRequestParams,
+    PromptsCapability,
     ReadResourceRequestParams,
     ReadResourceResult,
+    RequestParams,
     ResourceTemplateReference,
     SubscribeRequestParams,
     SubscriptionsListenRequestParams,
     SubscriptionsListenResult,
     TextContent,
+    ToolsCapability,
     UnsubscribeRequestParams,
 )
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from mcp_memory import __version__
 from mcp_memory.config import Config
@@ -152,6 +157,8 @@ class MemoryServer:
             on_get_prompt=self._get_prompt,
             on_completion=self._complete,
         )
+        # Derived from the handlers alone, it would promise news of tools and prompts, which never change.
+        self.server.add_request_handler("server/discover", RequestParams, self._discover)
         self.server.middleware.append(self._begin_to_open)
         # Else the SDK asks for the whole list before each call that comes by HTTP.
         self.server.get_tool_input_schema = self._input_schema
@@ -167,6 +174,18 @@ class MemoryServer:
             return await call_next(ctx)
         finally:
             self._handle.start()
+
+    async def _discover(self, ctx: _Context, _: RequestParams) -> DiscoverResult:
+        derived = self.server.get_capabilities(protocol_version=ctx.protocol_version)
+        fixed = {
+            "tools": ToolsCapability(list_changed=False),
+            "prompts": PromptsCapability(list_changed=False),
+        }
+        return DiscoverResult(
+            supported_versions=list(MODERN_PROTOCOL_VERSIONS),
+            capabilities=derived.model_copy(update=fixed),
+            instructions=self.server.instructions,
+        )
 
     async def _list_tools(self, _: _Context, __: PaginatedRequestParams | None) -> ListToolsResult:
         return ListToolsResult(tools=self._definitions)
