@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -47,7 +48,7 @@ def content_words(query: str) -> list[str]:
     return list(dict.fromkeys(word for word in words(query) if word not in FUNCTION_WORDS))
 
 
-class _Baseline:
+class _Baseline(ABC):
     """In this process, in memory, without a start or an end."""
 
     name: str
@@ -60,7 +61,7 @@ class _Baseline:
         await self._index(user, session)
 
     async def settle(self) -> None:
-        pass
+        return
 
     async def search(self, user: str, query: Query) -> Found:
         began = time.perf_counter()
@@ -75,12 +76,12 @@ class _Baseline:
     async def footprint(self) -> Footprint:
         return Footprint()
 
-    async def _index(self, user: str, session: Session) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _index(self, user: str, session: Session) -> None: ...
 
+    @abstractmethod
     async def _scores(self, user: str, query: str) -> NDArray[np.floating]:
         """Of the user's turns; 0 or less: not found."""
-        raise NotImplementedError
 
 
 class Grep(_Baseline):
