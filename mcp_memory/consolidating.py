@@ -43,7 +43,7 @@ class Consolidating:
         before = await self._ledger.read(comparisons.found, scope, subject.id)
         for place in await self._windows(facts):
             some = [facts[one] for one in place]
-            pairs = await self._model.compare(scope.user_id, [_known(one, subject.name) for one in some])
+            pairs = await self._model.compare(scope.user_id, [Known.of(one, subject.name) for one in some])
             links = [Linked(one.newer_id, one.older_id, one.judgement) for one in pairs]
             await self._ledger.write(comparisons.link, links)
         await self._ledger.write(comparisons.done, subject.id, [one.id for one in facts])
@@ -77,7 +77,3 @@ def windows(vectors: NDArray[np.float32], size: int, overlap: int) -> list[list[
         left[chain[-1]] = False
     starts = range(0, max(len(chain) - overlap, 1), size - overlap)
     return [sorted(chain[start : start + size]) for start in starts]
-
-
-def _known(memory: Memory, subject: str) -> Known:
-    return Known(memory.id, memory.text, subject, memory.observed_at, memory.valid_from, memory.valid_until)

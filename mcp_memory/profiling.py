@@ -68,12 +68,8 @@ class Portraits:
 
     async def _write(self, user_id: str, sitting: _Sitting, memories: Sequence[Memory]) -> None:
         try:
-            sitting.text = await self._model.portray(user_id, [_known(one) for one in memories])
+            sitting.text = await self._model.portray(user_id, [Known.of(one, None) for one in memories])
         except McpMemoryError as error:
             sitting.problem, sitting.failed_at = str(error), time.monotonic()
         finally:
             sitting.is_over.set()
-
-
-def _known(memory: Memory) -> Known:
-    return Known(memory.id, memory.said, None, memory.observed_at, memory.valid_from, memory.valid_until)

@@ -158,10 +158,7 @@ class Understanding:
         return Passage(
             turns,
             tuple(_turn(one) for one in earlier[-EARLIER:]),
-            tuple(
-                Known(one.id, one.text, about.get(one.id), one.observed_at, one.valid_from, one.valid_until)
-                for one in near
-            ),
+            tuple(Known.of(one, about.get(one.id)) for one in near),
         )
 
     async def _write(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol
 
 from mcp_memory import resolving
-from mcp_memory.models import Kind, NewEntity, NewRelation, Role
+from mcp_memory.models import Kind, Memory, NewEntity, NewRelation, Role
 from mcp_memory.usage import NOTHING_SPENT, Usage
 
 USER: Final = resolving.USER
@@ -45,6 +45,10 @@ class Known:
     observed_at: datetime
     valid_from: datetime | None
     valid_until: datetime | None
+
+    @classmethod
+    def of(cls, fact: Memory, subject: str | None) -> Known:
+        return cls(fact.id, fact.text, subject, fact.observed_at, fact.valid_from, fact.valid_until)
 
 
 @dataclass(frozen=True, slots=True)
