@@ -241,14 +241,19 @@ def stop(program: Program) -> None:
 def _children(pid: int) -> set[int]:
     """Empty where there is no /proc."""
     found: set[int] = set()
-    for file in Path("/proc").glob("[0-9]*/stat"):
+    if not Path("/proc").is_dir():
+        return found
+    # Looking for a pattern would fail at a process that ends meanwhile.
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
         try:
             # `pid (name) state parent …`; the name may hold anything, even a parenthesis.
-            parent = file.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+            told = (process / "stat").read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        if int(parent) == pid:
-            found.add(int(file.parent.name))
+        if int(told.rpartition(")")[2].split()[1]) == pid:
+            found.add(int(process.name))
     return found
 
 

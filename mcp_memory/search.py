@@ -264,9 +264,10 @@ def _found_by_words(waiting: int) -> str:
 
 
 def _look_around(connection: Connection, scope: Scope, query: Query) -> tuple[list[str], int]:
-    """Ids of the entities that a query names, and how many memories wait to be indexed."""
+    """Ids of the entities that a query names, and how many memories it sees that wait to be
+    indexed."""
     known = entities.resolve(connection, scope, query.names)
-    return sorted({one for ids in known.values() for one in ids}), index_work.pending_count(connection)
+    return sorted({one for ids in known.values() for one in ids}), index_work.pending_of(connection, scope)
 
 
 def _rank(

@@ -80,6 +80,7 @@ from mcp_memory.models import (
     SearchResult,
     SessionSummary,
     Stats,
+    Succession,
     Token,
     TokenRequest,
     Unforgotten,
@@ -95,6 +96,7 @@ from mcp_memory.search import Searcher, filter_of
 from mcp_memory.store import Draft, Later, Store, Written
 from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
 from mcp_memory.store.ledger import (
+    Connection,
     comparisons,
     entities,
     extractions,
@@ -211,12 +213,14 @@ class Service:
         When it answers, every word is on disk; `degraded` says if it is not yet searchable by every signal.
         The same `write_id` again is stored once and answered again.
         """
-        # Looking for secrets takes a millisecond a message.
-        request, notes = await anyio.to_thread.run_sync(admit, request, self._config.guard.secrets)
         now = datetime.now(UTC)
-        drafts = await anyio.to_thread.run_sync(
-            _drafts, scope, request, source, now, self._config.memory.session_ttl_days
-        )
+
+        def admitted() -> tuple[AddRequest, tuple[str, ...], list[Draft]]:
+            # Looking for secrets takes a millisecond a message.
+            safe, notes = admit(request, self._config.guard.secrets)
+            return safe, notes, _drafts(scope, safe, source, now, self._config.memory.session_ttl_days)
+
+        request, notes, drafts = await anyio.to_thread.run_sync(admitted)
         if quota is not None:
             await self._keep_within(quota, drafts)
         if request.sources:
@@ -248,8 +252,7 @@ class Service:
                 self._understanding.begin()
         named = {entity.id: entity for one in written for entity in one.entities}
         ids = [one.id for one in written]
-        facts_drawn, ended = await self._ledger.read(facts.outcome, scope, ids)
-        waiting, problems = await self._ledger.read(extractions.left_of, work_ids)
+        (facts_drawn, ended), (waiting, problems) = await self._ledger.read(_came_of, scope, ids, work_ids)
         indexed = () if lag is None else (f"stored, and so far found by its words only: {lag}",)
         return AddResult(
             memories=tuple(Added(id=one.id, status=one.status) for one in written),
@@ -792,6 +795,13 @@ def _told(entities: Sequence[EntityRef]) -> str:
 
 def _holds(fact: Memory, now: datetime) -> bool:
     return fact.state == "active" and (fact.valid_until is None or fact.valid_until > now)
+
+
+def _came_of(
+    connection: Connection, scope: Scope, ids: Sequence[str], work_ids: Sequence[str]
+) -> tuple[tuple[tuple[Memory, ...], tuple[Succession, ...]], tuple[bool, tuple[str, ...]]]:
+    """What was drawn from memories and what that ended; and what is left to be read of them."""
+    return facts.outcome(connection, scope, ids), extractions.left_of(connection, work_ids)
 
 
 def _drafts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import anyio
@@ -16,7 +17,7 @@ from mcp_memory.metering import MeteredModel
 from mcp_memory.models import Memory, Origin, Scope
 from mcp_memory.reconciling import reconcile
 from mcp_memory.store import Later, Store
-from mcp_memory.store.ledger import extractions, facts, memories
+from mcp_memory.store.ledger import Connection, extractions, facts, memories
 from mcp_memory.store.ledger.extractions import Work
 from mcp_memory.store.ledger.rows import scope_of
 
@@ -71,7 +72,8 @@ class Understanding:
             pause = FIRST_PAUSE
             try:
                 for work in await self._ledger.read(extractions.due, datetime.now(UTC), 1):
-                    await self._try(work.id)
+                    async with self._turn:
+                        await self._try(work.id)
                 pause = await self._until_next()
             except McpMemoryError as error:
                 logger.warning("what was said is read again in %.0f s: %s", pause, error)
@@ -91,6 +93,7 @@ class Understanding:
     async def read_at_once(self, work_ids: Sequence[str], later: Later) -> None:
         """Try this work now, which is quick, and leave what it finds to be indexed `later`. Raises
         StoreError."""
+        # Without waiting for its turn: of two who read the same, the ledger takes the first.
         for work_id in work_ids:
             await self._try(work_id, later)
 
@@ -103,25 +106,27 @@ class Understanding:
                 await event.wait()
 
     async def _try(self, work_id: str, later: Later | None = None) -> None:
-        """Read one piece of work, once, whoever else is at it."""
-        async with self._turn:
-            for work in await self._ledger.read(extractions.find, [work_id]):
-                try:
-                    await self._read(work, later)
-                except ExtractionFailed as error:
-                    await self._put_off(work, error)
+        """Read one piece of work, if it is not done."""
+        found = await self._ledger.read(_look, work_id)
+        if found is not None:
+            try:
+                await self._read(found, later)
+            except ExtractionFailed as error:
+                await self._put_off(found.work, error)
         if (event := self._tried.pop(work_id, None)) is not None:
             event.set()
 
-    async def _read(self, work: Work, later: Later | None) -> None:
-        said = await self._ledger.read(extractions.words, work.memory_ids)
+    async def _read(self, found: _Found, later: Later | None) -> None:
+        work, said = found.work, found.said
         if not said:
             await self._ledger.write(extractions.done, work.id)
             return
         extractor = await self._who_reads(said[0].user_id)
-        passage = await self._passage(said, with_known=extractor is not self._rules)
-        found = await self._extracted(extractor, said[0].user_id, passage)
-        await self._write(work, passage, found, extractor, later)
+        passage = found.passage
+        if extractor is not self._rules:
+            passage = replace(passage, known=await self._known(said))
+        extraction = await self._extracted(extractor, said[0].user_id, passage)
+        await self._write(work, passage, extraction, extractor, later)
 
     async def _extracted(
         self, extractor: MeteredModel | RulesExtractor, user_id: str, passage: Passage
@@ -144,22 +149,13 @@ class Understanding:
             return self._rules
         return self._model
 
-    async def _passage(self, said: Sequence[Memory], *, with_known: bool) -> Passage:
-        turns = tuple(_turn(one) for one in said)
-        scope = scope_of(said[0])
-        before = await self._ledger.read(memories.around, scope, said[0], EARLIER)
+    async def _known(self, said: Sequence[Memory]) -> tuple[Known, ...]:
+        """Facts that are near to what was said, the nearest first."""
         ids = {one.id for one in said}
-        earlier = [one for one in before if one.observed_at <= said[0].observed_at and one.id not in ids]
-        if not with_known:
-            return Passage(turns, tuple(_turn(one) for one in earlier[-EARLIER:]))
-        related = await self._related(scope, "\n".join(one.said for one in said))
+        related = await self._related(scope_of(said[0]), "\n".join(one.said for one in said))
         near = [one for one in related if one.kind != "message" and one.id not in ids][:KNOWN]
         about = await self._ledger.read(facts.subjects, [one.id for one in near])
-        return Passage(
-            turns,
-            tuple(_turn(one) for one in earlier[-EARLIER:]),
-            tuple(Known.of(one, about.get(one.id)) for one in near),
-        )
+        return tuple(Known.of(one, about.get(one.id)) for one in near)
 
     async def _write(
         self,
@@ -188,6 +184,32 @@ class Understanding:
         await self._ledger.write(
             extractions.put_off, work.id, due_at, str(error), attempts=attempts, has_failed=has_failed
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A piece of work with what is to be read, in order of time, and what was said before it."""
+
+    work: Work
+    said: tuple[Memory, ...]
+    before: tuple[Memory, ...] = ()
+
+    @property
+    def passage(self) -> Passage:
+        return Passage(tuple(map(_turn, self.said)), tuple(map(_turn, self.before)))
+
+
+def _look(connection: Connection, work_id: str) -> _Found | None:
+    """None for what is done."""
+    for work in extractions.find(connection, [work_id]):
+        said = extractions.words(connection, work.memory_ids)
+        if not said:
+            return _Found(work, said)
+        ids = {one.id for one in said}
+        around = memories.around(connection, scope_of(said[0]), said[0], EARLIER)
+        before = [one for one in around if one.observed_at <= said[0].observed_at and one.id not in ids]
+        return _Found(work, said, tuple(before[-EARLIER:]))
+    return None
 
 
 def _turn(memory: Memory) -> Turn:

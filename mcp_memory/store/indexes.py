@@ -19,6 +19,7 @@ from mcp_memory.config import Config
 from mcp_memory.embedded import Embedded
 from mcp_memory.errors import EmbedderChanged, IndexFailed, IndexOpening, McpMemoryError, StoreError
 from mcp_memory.folder import Folder
+from mcp_memory.group_commit import GroupCommit
 from mcp_memory.models import Difference, IndexHealth, Memory
 from mcp_memory.store import comparison
 from mcp_memory.store.allocator import release
@@ -96,6 +97,7 @@ class Indexes:
         self._config = config
         self._wake = wake
         self._settled = anyio.Event()
+        self._index_new = GroupCommit(self._index_groups, most=BATCH, size=len)
 
     async def close(self) -> None:
         if self.graph.index is not None:
@@ -207,7 +209,12 @@ class Indexes:
             self._wake()
 
     async def index_new(self, new: Sequence[Memory]) -> McpMemoryError | None:
-        """Index what was just written; why it lags, if it does."""
+        """Index what was just written, with what others write meanwhile; why it lags, if it does."""
+        return await self._index_new(new)
+
+    async def _index_groups(self, groups: Sequence[Sequence[Memory]]) -> list[McpMemoryError | None]:
+        new = [memory for group in groups for memory in group]
+        lag: McpMemoryError | None = None
         try:
             for start in range(0, len(new), BATCH):
                 batch = new[start : start + BATCH]
@@ -217,8 +224,8 @@ class Indexes:
         except McpMemoryError as error:
             if not isinstance(error, IndexOpening):
                 logger.warning("stored in the ledger; an index lags: %s", error)
-            return error
-        return None
+            lag = error
+        return [lag] * len(groups)
 
     async def apply(self, batch: Sequence[Memory], embedded: Embedded, *, are_new: bool) -> None:
         """Write memories with what was embedded of them to both, and note it in the ledger."""

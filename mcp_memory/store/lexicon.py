@@ -13,8 +13,10 @@ import re
 import zlib
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -268,7 +270,9 @@ class Reading:
         found: dict[str, Worded] = {}
         wanted = list(memory_ids)
         for number, lexicon in enumerate(self._lexicons):
-            places = [place for one in wanted if (place := lexicon.place(one)) is not None]
+            known = self._counts[number].shape[1]
+            # What came since the query was read is not in its counts.
+            places = [place for one in wanted if (place := lexicon.place(one)) is not None and place < known]
             if places:
                 found.update((one.memory_id, one) for one in self._describe(number, places))
         return found
@@ -278,7 +282,11 @@ class Reading:
         beside = [lexicon.beside(place) for place in places]
         together, lengths = counts[:, places].copy(), lexicon.lengths[list(places)].copy()
         for side in (0, 1):
-            having = [(at, one) for at, two in enumerate(beside) if (one := two[side]) is not None]
+            having = [
+                (at, one)
+                for at, two in enumerate(beside)
+                if (one := two[side]) is not None and one < counts.shape[1]
+            ]
             if having:
                 at, neighbours = [one for one, _ in having], [one for _, one in having]
                 together[:, at] += counts[:, neighbours]
@@ -351,11 +359,15 @@ class Lexicons:
         self._limit = limit
         self._held: dict[str, Lexicon] = {}
         """Least lately used first."""
-        self._turn = anyio.Lock()
+        self._turns: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+        """Of each owner that is being asked for: one waits for itself, not for all others."""
 
     async def read(self, scope: Scope, query: str) -> Reading | None:
         """A query against all that is visible in `scope`; None when that is too much to be held."""
-        async with self._turn:
+        async with AsyncExitStack() as held:
+            # In one order: two who want the same owners must not each hold what the other waits for.
+            for owner in sorted(scope.owners):
+                await held.enter_async_context(self._turns.setdefault(owner, anyio.Lock()))
             lexicons: list[Lexicon] = []
             for owner in scope.owners:
                 lexicon = await self._get(owner)

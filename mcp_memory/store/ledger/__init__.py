@@ -8,7 +8,7 @@ one.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -20,6 +20,7 @@ import sqlalchemy.event
 import sqlalchemy.exc
 
 from mcp_memory.errors import DataFolderUnusable, DiskFull, LedgerDamaged, LedgerTooNew, StoreError
+from mcp_memory.group_commit import GroupCommit
 from mcp_memory.store.ledger import schema
 
 Connection = sa.Connection
@@ -28,9 +29,14 @@ Connection = sa.Connection
 _Asked = ParamSpec("_Asked")
 _Result = TypeVar("_Result")
 
+_Outcome = tuple[Any, Exception | None]
+"""What a piece of work answered, or else raised."""
+
 READERS = 4
 """Threads that read at once; SQLite in WAL mode lets them beside the one writer."""
 
+TOGETHER = 64
+"""Writes that become one transaction, at most."""
 CHECKPOINT_TRIES = 3
 """Each waits up to five seconds for readers to finish."""
 PAGES = 1_000
@@ -50,7 +56,7 @@ class Ledger:
             hide_parameters=True,
         )
         sqlalchemy.event.listen(self._engine, "connect", _prepare_connection)
-        self._writer = anyio.CapacityLimiter(1)
+        self._write_together = GroupCommit(self._commit, most=TOGETHER)
         self._readers = anyio.CapacityLimiter(READERS)
 
     @classmethod
@@ -78,13 +84,27 @@ class Ledger:
         *args: _Asked.args,
         **kwargs: _Asked.kwargs,
     ) -> _Result:
-        """Run `work` in a transaction of its own: on disk when this returns, undone when it raises."""
+        """Run `work` in a transaction: on disk when this returns, undone when it raises.
 
-        def run() -> _Result:
+        Writes that wait for each other share a transaction, since most of its time is the disk's. If anything
+        goes wrong in it, each is run again in one of its own: `work` does nothing but ask the ledger.
+        """
+        outcome, error = await self._write_together(lambda connection: work(connection, *args, **kwargs))
+        if error is not None:
+            raise error
+        return outcome
+
+    async def _commit(self, works: Sequence[Callable[[sa.Connection], Any]]) -> Sequence[_Outcome]:
+        return await anyio.to_thread.run_sync(self._committed, works)
+
+    def _committed(self, works: Sequence[Callable[[sa.Connection], Any]]) -> Sequence[_Outcome]:
+        try:
             with self._translated(), self._engine.begin() as connection:
-                return work(connection, *args, **kwargs)
-
-        return await anyio.to_thread.run_sync(run, limiter=self._writer)
+                return [(work(connection), None) for work in works]
+        except Exception as error:  # noqa: BLE001 - raised where its work was asked for
+            if len(works) == 1:
+                return [(None, error)]
+        return [outcome for work in works for outcome in self._committed([work])]
 
     async def read(
         self,
@@ -111,7 +131,8 @@ class Ledger:
                     return True
             return False
 
-        return await anyio.to_thread.run_sync(checkpoint, limiter=self._writer)
+        async with self._write_together.turn:
+            return await anyio.to_thread.run_sync(checkpoint)
 
     async def vacuum(self) -> None:
         """Write the whole file anew, without anything that was deleted."""
@@ -120,7 +141,8 @@ class Ledger:
             with self._translated(), self._engine.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
 
-        await anyio.to_thread.run_sync(vacuum, limiter=self._writer)
+        async with self._write_together.turn:
+            await anyio.to_thread.run_sync(vacuum)
 
     async def snapshot(self, target: Path, progress: Callable[[int, int], None]) -> None:
         """A copy of one consistent state, made beside whoever writes; `progress` gets (pages, of all)."""

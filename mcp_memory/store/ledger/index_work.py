@@ -10,9 +10,9 @@ from typing import Literal, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_memory.models import Memory
+from mcp_memory.models import Memory, Scope
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of
+from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of, visible
 from mcp_memory.store.ledger.schema import chunks
 
 COMPARED = 1_000
@@ -88,6 +88,18 @@ def pending(connection: sa.Connection, limit: int) -> tuple[Pending, ...]:
 def pending_count(connection: sa.Connection) -> int:
     """How much work waits."""
     return connection.execute(sa.select(sa.func.count()).select_from(schema.pending)).scalar_one()
+
+
+def pending_of(connection: sa.Connection, scope: Scope) -> int:
+    """How many memories wait of those that a scope sees."""
+    if not pending_count(connection):
+        return 0
+    query = (
+        sa.select(sa.func.count(schema.pending.c.memory_id.distinct()))
+        .join(schema.memory, schema.memory.c.id == schema.pending.c.memory_id)
+        .where(visible(scope, by_id=True))
+    )
+    return connection.execute(query).scalar_one()
 
 
 def pending_since(connection: sa.Connection) -> datetime | None:
