@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import anyio
 import anyio.to_thread
 
-from mcp_memory import resolving
 from mcp_memory.background import background
 from mcp_memory.config import Config
 from mcp_memory.consolidating import Consolidating
+from mcp_memory.drafting import drafts_of
 from mcp_memory.embedding import Embedder, MemoryEmbedder, create_embedder
+from mcp_memory.entities import Entities
 from mcp_memory.errors import (
-    EmbedderChanged,
-    EmbeddingError,
-    EntityNotFound,
     ExtractionFailed,
-    IndexFailed,
     InvalidInput,
     MemoryNotFound,
     NoModel,
     NothingHidden,
-    PlanExpired,
-    PlanNotFound,
     QuotaReached,
     SessionNotFound,
     TokenNotFound,
     shown,
 )
-from mcp_memory.extraction import RulesExtractor, create_model, find_entities
+from mcp_memory.extraction import RulesExtractor, create_model
 from mcp_memory.folder import OwnerRecord
-from mcp_memory.guard import admit, is_small_talk, reads_like_instruction
+from mcp_memory.forgetting import Forgetting
+from mcp_memory.guard import admit, reads_like_instruction
 from mcp_memory.metering import MeteredModel
 from mcp_memory.models import (
     MAX_ANSWER_TOKENS,
@@ -50,12 +45,8 @@ from mcp_memory.models import (
     EntitiesRequest,
     EntitiesResult,
     EntitiesReview,
-    Entity,
-    EntityDetail,
-    EntityRef,
     EntitySplit,
     ExtractionHealth,
-    ForgetPlan,
     ForgetRequest,
     ForgetResult,
     FoundToken,
@@ -63,12 +54,9 @@ from mcp_memory.models import (
     Hidden,
     HistoryEvent,
     Kind,
-    MaybeOne,
     Memory,
     MemoryDetail,
     Merged,
-    NewEntity,
-    NewRelation,
     NewToken,
     Profile,
     Quota,
@@ -85,16 +73,13 @@ from mcp_memory.models import (
     TokenRequest,
     Unforgotten,
     iso,
-    name_key,
 )
 from mcp_memory.news import News, Touched
 from mcp_memory.profiling import Portraits
 from mcp_memory.rates import CallRates
 from mcp_memory.reconciling import says_the_same
-from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.search import Searcher, filter_of
 from mcp_memory.store import Draft, Later, Store, Written
-from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
 from mcp_memory.store.ledger import (
     Connection,
     comparisons,
@@ -103,35 +88,14 @@ from mcp_memory.store.ledger import (
     facts,
     forgetting,
     memories,
-    merging,
-    plans,
     tokens,
     writes,
 )
-from mcp_memory.store.ledger.entities import FUNCTIONAL
-from mcp_memory.store.ledger.facts import Statement, digest
-from mcp_memory.store.ledger.memories import Selection
 from mcp_memory.store.ledger.rows import scope_of
-from mcp_memory.store.ledger.schema import new_id
 from mcp_memory.understanding import KNOWN, TOGETHER, Understanding
 
 NEIGHBOURS = 2
 """Turns shown before and after a memory that is looked at whole."""
-ENTITY_MEMORIES = 20
-ENTITY_NEIGHBOURS = 20
-ENTITY_FACTS = 100
-"""Memories, entities one step away, and facts, shown of one entity."""
-SPOKEN_OF = 20
-NEAR_SIMILARITY = 0.25
-"""Memories that tell who is meant by a query that is nobody's name, and the least cosine of each."""
-REVIEWED = 2_000
-"""Entities of one domain that are compared with each other, the most mentioned: embedding their names takes
-some seconds."""
-PLAN_EXAMPLES = 10
-"""Memories that a plan of forgetting shows; the count says how many there are."""
-FORGET_SIMILARITY = 0.6
-"""Cosine from which a memory counts as being about what is to be forgotten. Strict: the plan can be widened
-by asking again, but what was forgotten cannot be brought back."""
 WAIT_SECONDS = 45.0
 """A call that waits for facts waits so long at most: a host drops one after about sixty."""
 NEAREST = 5
@@ -161,6 +125,8 @@ class Service:
         self._model = None if model is None else MeteredModel(model, store.ledger, config.llm)
         self._understanding = self._create_understanding()
         self._portraits: Portraits | None = None
+        self._entities = Entities(store, embedder)
+        self._forgetting = Forgetting(store, embedder, self._entities, config.forget)
         self._rates = CallRates()
         self.news = News()
 
@@ -218,7 +184,7 @@ class Service:
         def admitted() -> tuple[AddRequest, tuple[str, ...], list[Draft]]:
             # Looking for secrets takes a millisecond a message.
             safe, notes = admit(request, self._config.guard.secrets)
-            return safe, notes, _drafts(scope, safe, source, now, self._config.memory.session_ttl_days)
+            return safe, notes, drafts_of(scope, safe, source, now, self._config.memory.session_ttl_days)
 
         request, notes, drafts = await anyio.to_thread.run_sync(admitted)
         if quota is not None:
@@ -322,7 +288,7 @@ class Service:
         what ended what. Raises NoModel, EntityNotFound, InvalidInput, ExtractionFailed."""
         if self._model is None:
             raise NoModel("comparing facts")
-        one = None if entity is None else await self._one_entity(scope, "entity", entity)
+        one = None if entity is None else await self._entities.one(scope, "entity", entity)
         consolidating = Consolidating(self._store, self._embedder, self._model)
         return await consolidating.next(scope, None if one is None else one.id)
 
@@ -346,7 +312,7 @@ class Service:
         """What answers a query, best first, packed into its size. Raises EntityNotFound for an `entity`
         nobody mentions, InvalidInput for a cursor of another question."""
         await self._store.opened(patience)
-        mentioning = await self._mentioning(scope, request.entity)
+        mentioning = await self._entities.mentioning(scope, request.entity)
         others, problems = await self._put_otherwise(scope, request)
         return await self.searcher.search(
             request, filter_of(scope, request), mentioning, others=others, degraded=problems
@@ -369,81 +335,25 @@ class Service:
     ) -> EntitiesResult:
         """A page of entities, or one whole with its facts and relations. Where no name has the query in it,
         whom the memories nearest to it speak of. Raises EntityNotFound."""
-        if request.entity is not None:
-            detail = await self._entity_detail(scope, request.entity)
-            return EntitiesResult(entities=(detail.entity,), total=1, detail=detail)
-        page, total = await self._ledger.read(
-            entities.page,
-            scope,
-            key_part=name_key(request.query or ""),
-            types=request.types,
-            limit=request.limit,
-            offset=request.offset,
-        )
-        result = EntitiesResult(entities=page, total=total)
-        if request.query is None or total:
-            return result
-        await self._store.opened(patience)
-        return await self._near(scope, request, request.query)
+        return await self._entities.page(scope, request, patience)
 
     async def merge_entities(self, scope: Scope, kept: str, gone: str) -> EntitiesMerged:
         """Let one entity, by its name or id, count as another. Raises EntityNotFound, InvalidInput where a
         name is that of several."""
-        into = await self._one_entity(scope, "kept", kept)
-        other = await self._one_entity(scope, "gone", gone)
-        if into.id == other.id:
-            return await self._merged_before(scope, into, gone)
-        done = await self._store.merge_entities(scope, into.id, other.id)
-        if done is None:
-            raise EntityNotFound(gone)
-        return EntitiesMerged(kept=_ref(into), gone=_ref(other), memories=done.memories)
+        return await self._entities.merge(scope, kept, gone)
 
     async def split_entity(self, scope: Scope, entity: str) -> EntitySplit:
         """Take a merge back: `entity` is a name, alias or id of the one that was merged. Raises
         EntityNotFound, InvalidInput where it was not merged or several were."""
-        parts = await self._ledger.read(merging.merged, scope, entity)
-        parts = parts or await self._ledger.read(merging.merged_into, scope, entity)
-        if not parts:
-            await self._found(scope, entity)
-            raise InvalidInput("entity", f"{shown(entity)} was not merged; there is nothing to split")
-        part, *others = parts
-        if others:
-            raise InvalidInput("entity", f"several were merged there; give the id of one: {_told(parts)}")
-        done = await self._store.split_entity(scope, part.id)
-        if done is None:
-            raise EntityNotFound(entity)
-        kept = None if done.kept is None else _ref(done.kept)
-        return EntitySplit(entity=done.other, memories=done.memories, kept=kept)
+        return await self._entities.split(scope, entity)
 
     async def review_entities(self, scope: Scope, limit: int = 20) -> EntitiesReview:
         """Pairs of entities that may be one, likeliest first: by their names, and by what these mean."""
-        pairs: list[MaybeOne] = []
-        degraded: tuple[str, ...] = ()
-        for of_domain in await self._ledger.read(merging.reviewed, scope, REVIEWED):
-            known = [entity for entity, _ in of_domain]
-            called = [one for _, one in of_domain]
-            try:
-                vectors = await self._embedder.embed([one.name for one in known]) if known else None
-            except EmbeddingError as error:
-                vectors, degraded = None, (f"compared by their letters only: {error}",)
-            two = await self._ledger.read(merging.parted, [one.id for one in known])
-            for pair in await anyio.to_thread.run_sync(resolving.to_review, called, vectors):
-                one, other = known[pair.one], known[pair.other]
-                if (min(one.id, other.id), max(one.id, other.id)) not in two:
-                    pairs.append(MaybeOne(one=one, other=other, score=pair.score, why=pair.why))
-        pairs.sort(key=lambda pair: -pair.score)
-        return EntitiesReview(pairs=tuple(pairs[:limit]), total=len(pairs), degraded=degraded)
+        return await self._entities.review(scope, limit)
 
     async def part_entities(self, scope: Scope, one: str, other: str) -> EntitiesParted:
         """Note that two entities are two. Raises EntityNotFound, InvalidInput."""
-        first = await self._one_entity(scope, "one", one)
-        second = await self._one_entity(scope, "other", other)
-        if first.id == second.id:
-            raise InvalidInput(
-                "other", f"{shown(other)} is the same entity; `mcp-memory entities split` takes a merge back"
-            )
-        await self._ledger.write(merging.part, first.id, second.id)
-        return EntitiesParted(one=_ref(first), other=_ref(second))
+        return await self._entities.part(scope, one, other)
 
     async def forget(
         self, scope: Scope, request: ForgetRequest, *, write_id: str | None = None
@@ -457,12 +367,12 @@ class Service:
         if self._portraits is not None:
             self._portraits.let_go()
         if request.ids and request.ids[0].startswith("f_") and not repeated:
-            return await self._erase_hidden(scope, request.ids, write_id)
+            return await self._forgetting.erase_hidden(scope, request.ids, write_id)
         if request.ids or repeated:
-            return await self._forget(scope, request.ids, write_id, all_sessions=False)
+            return await self._forgetting.forget(scope, request.ids, write_id, all_sessions=False)
         if request.plan_id is not None:
-            return await self._carry_out(scope, request.plan_id, write_id)
-        return ForgetResult(status="planned", plan=await self._plan(scope, request))
+            return await self._forgetting.carry_out(scope, request.plan_id, write_id)
+        return ForgetResult(status="planned", plan=await self._forgetting.plan(scope, request, PATIENCE))
 
     async def unforget(self, scope: Scope, receipt_id: str) -> Unforgotten:
         """Bring back what is hidden and not yet erased. Raises NothingHidden."""
@@ -612,189 +522,10 @@ class Service:
         """Wait until all that is acknowledged is indexed; whether it is."""
         return await self._store.caught_up(seconds)
 
-    async def _mentioning(self, scope: Scope, entity: str | None) -> tuple[str, ...] | None:
-        if entity is None:
-            return None
-        # All that are called so: whoever asks by a name does not know that there are two.
-        found = [
-            await self._store.mentioning(one.id, IDS_PER_FILTER) for one in await self._found(scope, entity)
-        ]
-        return tuple(dict.fromkeys(memory_id for ids in found for memory_id in ids))
-
-    async def _found(self, scope: Scope, entity: str) -> tuple[Entity, ...]:
-        """All that this may mean, likeliest first. Raises EntityNotFound."""
-        found = await self._ledger.read(entities.find, scope, entity)
-        if not found:
-            raise EntityNotFound(entity)
-        return found
-
-    async def _one_entity(self, scope: Scope, field: str, entity: str) -> Entity:
-        found, *others = await self._found(scope, entity)
-        if others:
-            told = _told([found, *others])
-            raise InvalidInput(field, f"several are called {shown(entity)}; give an id: {told}")
-        return found
-
-    async def _merged_before(self, scope: Scope, kept: Entity, gone: str) -> EntitiesMerged:
-        """The answer to a merge that was made already, as by a call that is repeated."""
-        parts = await self._ledger.read(merging.merged, scope, gone)
-        if len(parts) != 1:
-            raise InvalidInput("gone", f"{shown(gone)} is that entity already; give two, or split it first")
-        return EntitiesMerged(kept=_ref(kept), gone=parts[0], memories=kept.mentions)
-
-    async def _entity_detail(self, scope: Scope, name: str) -> EntityDetail:
-        ledger = self._ledger
-        entity, *namesakes = await self._found(scope, name)
-        near = await self._store.neighbours(entity.id, ENTITY_NEIGHBOURS)
-        # The graph knows no scope: only neighbours that a visible memory mentions are shown.
-        visible, _ = await ledger.read(entities.page, scope, ids=near, limit=len(near) or 1)
-        by_id: dict[str, Entity] = {one.id: one for one in visible}
-        timeline, total = await ledger.read(entities.statements, scope, entity.id, ENTITY_FACTS)
-        now = datetime.now(UTC)
-        return EntityDetail(
-            entity=entity,
-            relations=await ledger.read(entities.relations, scope, entity_id=entity.id),
-            memories=await ledger.read(entities.mentions_of, scope, entity.id, ENTITY_MEMORIES),
-            neighbours=tuple(_ref(by_id[one]) for one in near if one in by_id),
-            facts=await ledger.read(
-                comparisons.without_restated, [one for one in reversed(timeline) if _holds(one, now)]
-            ),
-            timeline=timeline,
-            earlier=total - len(timeline),
-            namesakes=tuple(map(_ref, namesakes)),
-        )
-
-    async def _near(self, scope: Scope, request: EntitiesRequest, query: str) -> EntitiesResult:
-        """Who and what is most spoken of in the memories nearest to a query in meaning."""
-        where = Filter(scope=scope, now=datetime.now(UTC))
-        try:
-            embedded = await self._embedder.embed_query(query)
-            meant = await self._store.dense(embedded.vector, where, SPOKEN_OF)
-        except (EmbeddingError, IndexFailed, EmbedderChanged) as error:
-            return EntitiesResult(entities=(), total=0, degraded=(f"without similarity in meaning: {error}",))
-        scores = {one.memory_id: one.score for one in meant if one.score >= NEAR_SIMILARITY}
-        ids = await self._ledger.read(entities.most_spoken_of, scope, scores, CANDIDATES)
-        known, _ = await self._ledger.read(
-            entities.page, scope, ids=ids, types=request.types, limit=len(ids) or 1
-        )
-        order = {entity_id: place for place, entity_id in enumerate(ids)}
-        near = sorted(known, key=lambda one: order[one.id])[request.offset :][: request.limit]
-        return EntitiesResult(entities=(), total=0, near=tuple(near))
-
-    async def _plan(self, scope: Scope, request: ForgetRequest) -> ForgetPlan:
-        now = datetime.now(UTC)
-        meant = () if request.entity is None else await self._found(scope, request.entity)
-        selection = Selection(
-            entity_ids=tuple(one.id for one in meant),
-            session_id=request.session,
-            before=request.before,
-            ids=None if request.query is None else await self._about(scope, request.query, now),
-            all_sessions=True,
-            hidden=not self._config.forget.grace_days,
-        )
-        chosen = await self._ledger.read(memories.select, scope, selection)
-        plan_id = await self._ledger.write(plans.save, scope, [memory.id for memory in chosen], now)
-        return ForgetPlan(
-            plan_id=plan_id,
-            count=len(chosen),
-            examples=chosen[:PLAN_EXAMPLES],
-            expires_at=now + self._plan_life,
-        )
-
-    async def _about(self, scope: Scope, query: str, now: datetime) -> tuple[str, ...]:
-        """Memories that have every word of a query, or say nearly the same in other words."""
-        where = Filter(scope=scope, now=now)
-        await self._store.opened(PATIENCE)
-        embedded = await self._embedder.embed_query(query)
-        worded = await self._store.full_text(query, where, IDS_PER_FILTER, every_word=True)
-        meant = await self._store.dense(embedded.vector, where, CANDIDATES)
-        return tuple(
-            dict.fromkeys(
-                candidate.memory_id
-                for candidate in (*worded, *(one for one in meant if one.score >= FORGET_SIMILARITY))
-            )
-        )
-
-    async def _carry_out(self, scope: Scope, plan_id: str, write_id: str | None) -> ForgetResult:
-        now = datetime.now(UTC)
-        plan = await self._ledger.read(plans.find, scope, plan_id)
-        if plan is None:
-            raise PlanNotFound(plan_id)
-        memory_ids, made_at = plan
-        if now - made_at > self._plan_life:
-            await self._ledger.write(plans.drop, before=now - self._plan_life)
-            raise PlanExpired(plan_id, self._config.forget.plan_ttl_minutes)
-        result = await self._forget(scope, memory_ids, write_id, all_sessions=True)
-        await self._ledger.write(plans.drop, before=now - self._plan_life, plan_id=plan_id)
-        return result
-
-    async def _erase_hidden(
-        self, scope: Scope, forgetting_ids: Sequence[str], write_id: str | None
-    ) -> ForgetResult:
-        ids = await self._ledger.read(forgetting.members, scope, forgetting_ids)
-        if not ids:
-            raise NothingHidden(forgetting_ids[0])
-        return await self._forget(scope, ids, write_id, all_sessions=True, grace_days=0.0)
-
-    async def _forget(
-        self,
-        scope: Scope,
-        ids: Sequence[str],
-        write_id: str | None,
-        *,
-        all_sessions: bool,
-        grace_days: float | None = None,
-    ) -> ForgetResult:
-        now = datetime.now(UTC)
-        due_at = now + timedelta(days=self._config.forget.grace_days if grace_days is None else grace_days)
-        hiding, receipt = await self._store.forget(
-            scope, ids, now=now, due_at=due_at, all_sessions=all_sessions, write_id=write_id
-        )
-        gone = {*hiding.memory_ids, *hiding.derived}
-        not_found = tuple(dict.fromkeys(one for one in ids if one not in gone))
-        if not hiding.id:
-            return ForgetResult(status="nothing", not_found=not_found)
-        removed = () if receipt is None else receipt.entity_ids
-        waits = receipt is None and due_at <= now
-        return ForgetResult(
-            status="hidden" if receipt is None else "erased",
-            receipt_id=hiding.id,
-            forgotten=tuple(dict.fromkeys(hiding.memory_ids)),
-            derived=hiding.derived,
-            not_found=not_found,
-            entities_removed=removed,
-            entities_left=tuple(one for one in hiding.entities_left if one not in removed),
-            kept=hiding.kept,
-            sessions=hiding.sessions,
-            erase_at=hiding.due_at if receipt is None else None,
-            verified=None if receipt is None else receipt.verified,
-            found=() if receipt is None else receipt.found,
-            backups=hiding.backups,
-            degraded=("out of sight, but not erased yet: a store refused, and it is tried again",)
-            if waits
-            else (),
-        )
-
-    @property
-    def _plan_life(self) -> timedelta:
-        return timedelta(minutes=self._config.forget.plan_ttl_minutes)
-
 
 def _work_of(written: Sequence[Written]) -> tuple[str, ...]:
     """The work that drawing facts from these is."""
     return tuple(dict.fromkeys(one.work_id for one in written if one.work_id is not None))
-
-
-def _ref(entity: EntityRef) -> EntityRef:
-    return EntityRef(id=entity.id, name=entity.name, type=entity.type)
-
-
-def _told(entities: Sequence[EntityRef]) -> str:
-    return ", ".join(f"{one.id} ({shown(one.name)}, {one.type})" for one in entities)
-
-
-def _holds(fact: Memory, now: datetime) -> bool:
-    return fact.state == "active" and (fact.valid_until is None or fact.valid_until > now)
 
 
 def _came_of(
@@ -802,120 +533,3 @@ def _came_of(
 ) -> tuple[tuple[tuple[Memory, ...], tuple[Succession, ...]], tuple[bool, tuple[str, ...]]]:
     """What was drawn from memories and what that ended; and what is left to be read of them."""
     return facts.outcome(connection, scope, ids), extractions.left_of(connection, work_ids)
-
-
-def _drafts(
-    scope: Scope, request: AddRequest, source: str | None, now: datetime, session_ttl_days: float
-) -> list[Draft]:
-    scope.owner(request.level)  # a level without its id is refused before anything is made
-    single = _single_valued(request)
-    valid_from = request.valid_from or (None if single is None else single.valid_from)
-    valid_until = request.valid_until or (None if single is None else single.valid_until)
-
-    def memory(text: str, default_kind: Kind, said_at: datetime | None, **said_by: str | None) -> Memory:
-        suspicious = reads_like_instruction(text)
-        kind = request.kind or default_kind
-        return Memory.model_validate(
-            {
-                "id": new_id("m"),
-                "text": text,
-                # A text that gives orders must not come back as a rule to follow.
-                "kind": "fact" if suspicious and kind == "procedure" else kind,
-                "level": request.level,
-                **scope.model_dump(),
-                **said_by,
-                "source": source,
-                "observed_at": said_at or now,
-                "recorded_at": now,
-                "valid_from": valid_from,
-                "valid_until": valid_until,
-                "expires_at": now + timedelta(days=session_ttl_days) if request.level == "session" else None,
-                "importance": request.importance,
-                "metadata": request.metadata,
-                "origin": "given" if request.content is not None else "said",
-                "suspicious": suspicious,
-            }
-        )
-
-    if request.content is not None:
-        said = [(memory(request.content, "fact", request.observed_at), request.observed_at)]
-    else:
-        said = [
-            (memory(message.content, "message", time, role=message.role, speaker=message.name), time)
-            for message in request.messages
-            for time in (message.time or request.observed_at,)
-        ]
-    named = _named_by_caller([one for one, _ in said], request.entities, request.relations)
-    return [
-        Draft(
-            one,
-            entities,
-            relations,
-            _told_apart_by(one, said_at),
-            sources=request.sources,
-            statement=None if single is None else _given_statement(single, one),
-            is_guessed=not request.entities,
-            is_worth_reading=not is_small_talk(one.text),
-        )
-        for (one, said_at), (entities, relations) in zip(said, named, strict=True)
-    ]
-
-
-def _single_valued(request: AddRequest) -> NewRelation | None:
-    """The one relation of a statement of which there is one at a time; None where it names several or
-    none."""
-    single = [one for one in request.relations if name_key(one.predicate) in FUNCTIONAL]
-    return single[0] if request.content is not None and len(single) == 1 else None
-
-
-def _given_statement(relation: NewRelation, memory: Memory) -> Statement:
-    slot, value = digest(relation.predicate), digest(relation.object)
-    return Statement(relation.subject, slot, value, until=memory.valid_until)
-
-
-def _told_apart_by(memory: Memory, said_at: datetime | None) -> str:
-    """What happens at a time happens again at another; a fact said twice is one fact."""
-    if memory.kind not in ("message", "event"):
-        return ""
-    return f"{memory.session_id or ''}\x1f{iso(said_at) if said_at else ''}"
-
-
-def _named_by_caller(
-    memories: Sequence[Memory], entities: tuple[NewEntity, ...], relations: tuple[NewRelation, ...]
-) -> list[tuple[tuple[NewEntity, ...], tuple[NewRelation, ...]]]:
-    """Who is mentioned where: what the caller named where its words stand, or else what the rules find.
-
-    What the caller named and no text contains belongs to the last memory: a conversation is about it all the
-    same.
-    """
-    if not entities and not relations:
-        return [(tuple(_found_by_rules(memory)), ()) for memory in memories]
-    texts = [f" {' '.join(_WORDS.findall(name_key(memory.text)))} " for memory in memories]
-
-    def places(*names: str) -> list[int]:
-        keys = [" ".join(_WORDS.findall(name_key(name))) for name in names]
-        found = [place for place, text in enumerate(texts) if any(key and f" {key} " in text for key in keys)]
-        return found or [len(texts) - 1]
-
-    # Relations alone say nothing of what else is mentioned, nor of what type their ends are.
-    mentioned = _speaker if entities else _found_by_rules
-    named: list[tuple[list[NewEntity], list[NewRelation]]] = [(mentioned(memory), []) for memory in memories]
-    for entity in entities:
-        for place in places(entity.name, *entity.aliases):
-            named[place][0].append(entity)
-    for relation in relations:
-        both = set(places(relation.subject)) & set(places(relation.object))
-        named[max(both or places(relation.subject, relation.object))][1].append(relation)
-    return [(tuple(of_entities), tuple(of_relations)) for of_entities, of_relations in named]
-
-
-_WORDS = re.compile(r"\w+")
-
-
-def _found_by_rules(memory: Memory) -> list[NewEntity]:
-    found = [NewEntity(name=one.name, type=one.type) for one in find_entities(memory.text)]
-    return [*_speaker(memory), *found]
-
-
-def _speaker(memory: Memory) -> list[NewEntity]:
-    return [] if memory.speaker is None else [NewEntity(name=memory.speaker, type="person")]

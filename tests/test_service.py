@@ -487,7 +487,7 @@ async def test_a_plan_that_is_too_old_is_refused(
             def now(cls, tz: Any = None) -> datetime:
                 return datetime(2100, 1, 1, tzinfo=UTC)
 
-        monkeypatch.setattr("mcp_memory.service.datetime", Later)
+        monkeypatch.setattr("mcp_memory.forgetting.datetime", Later)
         with pytest.raises(PlanExpired, match="10 minutes"):
             await service.forget(scope, ForgetRequest(plan_id=planned.plan.plan_id))
         assert (await service.stats(scope)).memories == 1
