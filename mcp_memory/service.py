@@ -127,6 +127,9 @@ class Service:
         self._portraits: Portraits | None = None
         self._entities = Entities(store, embedder)
         self._forgetting = Forgetting(store, embedder, self._entities, config.forget)
+        self._let_in: dict[str, Token] = {}
+        """Tokens by their digest, as this process alone writes them: asked for with every remote call."""
+        self._revocations = 0
         self._rates = CallRates()
         self.news = News()
 
@@ -502,6 +505,8 @@ class Service:
     async def revoke_token(self, token_id: str) -> Token:
         """Let a token in no more, from this moment on. Raises TokenNotFound."""
         token = await self._ledger.write(tokens.revoke, token_id, datetime.now(UTC))
+        self._revocations += 1
+        self._let_in.clear()
         if token is None:
             raise TokenNotFound(token_id)
         return token
@@ -509,7 +514,13 @@ class Service:
     async def find_token(self, digest: str, per_minute: int = 0) -> FoundToken:
         """The token of a digest, unless it is revoked or expired. With `per_minute` this counts as one of its
         calls, of which it has so many."""
-        token = await self._ledger.read(tokens.find, digest)
+        token = self._let_in.get(digest)
+        if token is None:
+            revocations = self._revocations
+            token = await self._ledger.read(tokens.find, digest)
+            # One that was revoked while it was read is not kept: nobody would take it out again.
+            if token is not None and revocations == self._revocations:
+                self._let_in[digest] = token
         if token is None or not token.is_good(datetime.now(UTC)):
             return FoundToken()
         return FoundToken(token=token, wait=self._rates.count(token.id, per_minute) if per_minute else 0.0)
