@@ -95,17 +95,17 @@ def _all_after(connection: sa.Connection, memory_id: str) -> set[str]:
 
 def concerned(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str, ...]:
     """These facts, all that share a slot with them, and all that a verdict of theirs has ended."""
-    found = dict.fromkeys(memory_ids)
-    mine, other = schema.statement.alias(), schema.statement.alias()
-    for some in chunks(memory_ids):
-        mates = (
-            sa.select(other.c.memory_id)
-            .join(mine, (mine.c.subject_id == other.c.subject_id) & (mine.c.slot == other.c.slot))
-            .where(mine.c.memory_id.in_(some))
-        )
-        ended = sa.select(schema.succession.c.old_id).where(schema.succession.c.new_id.in_(some))
-        found.update(dict.fromkeys(connection.execute(mates.union(ended)).scalars()))
-    return tuple(found)
+    mates = connection.execute(_CONCERNED, {"ids": list(memory_ids)}).scalars()
+    return tuple(dict.fromkeys((*memory_ids, *mates)))
+
+
+_mine, _other = schema.statement.alias(), schema.statement.alias()
+_CONCERNED = (
+    sa.select(_other.c.memory_id)
+    .join(_mine, (_mine.c.subject_id == _other.c.subject_id) & (_mine.c.slot == _other.c.slot))
+    .where(among(_mine.c.memory_id, "ids"))
+    .union(sa.select(schema.succession.c.old_id).where(among(schema.succession.c.new_id, "ids")))
+)
 
 
 def about(connection: sa.Connection, entity_ids: Sequence[str]) -> tuple[str, ...]:
@@ -120,7 +120,8 @@ def settle(connection: sa.Connection, memory_ids: Iterable[str]) -> tuple[str, .
     All is worked out from what was said, so that it comes right again when something is forgotten, brought
     back, or said late.
     """
-    ids = list(dict.fromkeys(memory_ids))
+    # Most memories are words, of which nothing is stated.
+    ids = list(connection.execute(_STATED, {"ids": list(dict.fromkeys(memory_ids))}).scalars())
     if not ids:
         return ()
     ended = _ended_by_slot(connection, ids)
@@ -147,6 +148,9 @@ def settle(connection: sa.Connection, memory_ids: Iterable[str]) -> tuple[str, .
                 connection.execute(sa.update(schema.memory).where(columns.id == row.id).values(**values))
                 changed.append(row.id)
     return tuple(changed)
+
+
+_STATED = sa.select(schema.statement.c.memory_id).where(among(schema.statement.c.memory_id, "ids"))
 
 
 def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Ending]:
