@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from mcp_memory.errors import (
     NothingHidden,
     QuotaReached,
     SessionNotFound,
+    StoreError,
     TokenNotFound,
     shown,
 )
@@ -93,6 +95,8 @@ from mcp_memory.store.ledger import (
 )
 from mcp_memory.store.ledger.rows import scope_of
 from mcp_memory.understanding import KNOWN, TOGETHER, Understanding
+
+logger = logging.getLogger(__name__)
 
 NEIGHBOURS = 2
 """Turns shown before and after a memory that is looked at whole."""
@@ -235,7 +239,12 @@ class Service:
 
     async def _understand_at_once(self, written: Sequence[Written], later: Later) -> None:
         assert self._understanding is not None
-        await self._understanding.read_at_once(_work_of(written), later)
+        try:
+            await self._understanding.read_at_once(_work_of(written), later)
+        except StoreError as error:
+            # The words are safe, and what is to be read of them stands in the ledger.
+            logger.warning("stored; facts are drawn from it later: %s", error)
+            self._understanding.begin()
 
     async def _keep_within(self, quota: Quota, drafts: Sequence[Draft]) -> None:
         count, size = await self._ledger.read(memories.kept, drafts[0].memory.user_id)

@@ -16,6 +16,7 @@ from scripted_model import Failure, Reply, Request, ScriptedModel
 
 from mcp_memory import text
 from mcp_memory.config import Config, load
+from mcp_memory.errors import StoreError
 from mcp_memory.models import (
     AddRequest,
     AddResult,
@@ -57,6 +58,30 @@ async def test_a_fact_is_drawn_beside_the_words_and_names_them_as_its_source(con
     assert [one.id for one in whole.sources] == [added.memories[0].id]
     assert [one.text for one in added.facts] == ["The user lives in Lisbon."]
     assert (fact.origin, fact.observed_at) == ("rules", datetime(2024, 3, 1, 10, tzinfo=UTC))
+
+
+async def test_a_ledger_that_refuses_facts_loses_no_words_and_takes_them_later(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Service.open(config) as service:
+        ledger: Any = service._store.ledger  # pyright: ignore[reportPrivateUsage]
+        write = ledger.write
+        refused: list[str] = []
+
+        async def write_words_alone(work: Any, *args: Any, **named: Any) -> Any:
+            name = getattr(getattr(work, "func", work), "__name__", "")
+            if name == "understand" and not refused:
+                refused.append(name)
+                raise StoreError("The ledger refused.")
+            return await write(work, *args, **named)
+
+        monkeypatch.setattr(ledger, "write", write_words_alone)
+        added = await say(service, "2024-03-01", "I live in Lisbon.")
+        assert refused
+        assert added.memories[0].status == "stored"
+        with anyio.fail_after(10):
+            while "The user lives in Lisbon." not in await facts(service):
+                await anyio.sleep(0.05)
 
 
 async def test_what_was_said_later_ends_what_was_said_before_and_both_are_linked(config: Config) -> None:
