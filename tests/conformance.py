@@ -22,10 +22,14 @@ from mcp_memory.config import load
 from mcp_memory.remote import create_app
 
 from .conformance_fixtures import extend
-from .node import NodeAbsent, installed, node
+from .node import NodeAbsent, Package, installed, node
 from .served import serving
 
-SUITE, VERSION = "@modelcontextprotocol/conformance", "0.2.0-alpha.12"
+SUITE = Package(
+    "@modelcontextprotocol/conformance",
+    "0.2.0-alpha.12",
+    "sha512-eXtZFgmtZiU5SsvXty+RGXGnyIqEVm3GLU/HZmg1wMjtKOocPZZgD9HQKd30oJhio5UB0wFJmsc6r8u48Q+EYA==",
+)
 REVISIONS = ("2025-11-25", "2026-07-28")
 DATA = Path(__file__).parent / "data"
 ALL_SECONDS = 540.0
@@ -38,7 +42,7 @@ ORIGIN = "http://127.0.0.1:*"
 async def run(results: Path | None) -> int:
     """How many of the four runs found what was not expected; what the suite saw is left in `results`. Raises
     NodeAbsent."""
-    program = await anyio.to_thread.run_sync(installed, SUITE, VERSION)
+    program = await anyio.to_thread.run_sync(installed, SUITE)
     wrong = 0
     with (
         tempfile.TemporaryDirectory(prefix="mcp-memory-conformance-") as folder,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,15 +19,24 @@ class NodeAbsent(Exception):
     """What cannot be had here: Node itself, or a program for it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One version of a program, and the digest of its archive in the form of npm's lock files."""
+
+    name: str
+    version: str
+    integrity: str
+
+
 def node() -> str:
     """The Node that the development dependencies bring: those of systems are mostly too old. Raises
     NodeAbsent."""
     return str(_home() / "bin" / "node")
 
 
-def installed(package: str, version: str) -> Path:
-    """The folder of a package. Raises NodeAbsent."""
-    home = CACHE / f"{package.rpartition('/')[2]}-{version}"
+def installed(package: Package) -> Path:
+    """The folder of a package. Raises NodeAbsent, and ValueError for one that is not what it was."""
+    home = CACHE / f"{package.name.rpartition('/')[2]}-{package.version}"
     if not (home / "installed").exists():
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
@@ -34,7 +45,7 @@ def installed(package: str, version: str) -> Path:
         options = ["--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(home)]
         try:
             done = subprocess.run(
-                [*npm, "install", *options, f"{package}@{version}"],
+                [*npm, "install", *options, f"{package.name}@{package.version}"],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -42,12 +53,19 @@ def installed(package: str, version: str) -> Path:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise NodeAbsent(f"{package} cannot be installed: {error}") from error
+            raise NodeAbsent(f"{package.name} cannot be installed: {error}") from error
         if done.returncode != 0:
             last = done.stderr.strip().splitlines()[-3:]
-            raise NodeAbsent(f"{package} cannot be installed: {' '.join(last)}")
+            raise NodeAbsent(f"{package.name} cannot be installed: {' '.join(last)}")
         (home / "installed").touch()
-    return home / "node_modules" / package
+    # npm has compared the archive with what it notes here.
+    noted = json.loads((home / "node_modules" / ".package-lock.json").read_text())
+    found = noted["packages"][f"node_modules/{package.name}"]["integrity"]
+    if found != package.integrity:
+        raise ValueError(
+            f"{package.name} {package.version} in {home} has the digest {found}, not {package.integrity}"
+        )
+    return home / "node_modules" / package.name
 
 
 def _home() -> Path:
