@@ -188,11 +188,6 @@ class CaughtUp(_Body):
     seconds: Annotated[float, Field(ge=0, le=3_600)]
 
 
-class Announce(_Body):
-    user_id: Identifier
-    uris: tuple[str, ...]
-
-
 class CreateToken(_Body):
     request: TokenRequest
 
@@ -306,7 +301,6 @@ REBUILD = Operation(
     "rebuild", Nothing, Rebuilding, "Begin to make the indexes anew.", LONG, needs="memory.admin"
 )
 MERGE = Operation("merge", Merge, Merged, "Add what another ledger holds.", LONG)
-ANNOUNCE = Operation("announce", Announce, type(None), "Tell who watches what has changed.")
 CREATE_TOKEN = Operation("create_token", CreateToken, NewToken, "Make a token for a remote caller.")
 TOKENS = Operation("tokens", Nothing, tuple[Token, ...], "All tokens, without themselves.")
 REVOKE_TOKEN = Operation("revoke_token", RevokeToken, Token, "Let a token in no more.")
@@ -343,7 +337,6 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     COMPARE,
     REBUILD,
     MERGE,
-    ANNOUNCE,
     CREATE_TOKEN,
     TOKENS,
     REVOKE_TOKEN,

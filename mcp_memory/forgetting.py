@@ -10,6 +10,7 @@ from mcp_memory.embedding import Embedder
 from mcp_memory.entities import Entities
 from mcp_memory.errors import NothingHidden, PlanExpired, PlanNotFound
 from mcp_memory.models import ForgetPlan, ForgetRequest, ForgetResult, Scope
+from mcp_memory.news import News
 from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
@@ -26,12 +27,15 @@ by asking again, but what was forgotten cannot be brought back."""
 class Forgetting:
     """The ways in which memories of one data folder are forgotten."""
 
-    def __init__(self, store: Store, embedder: Embedder, entities: Entities, config: ForgetConfig) -> None:
+    def __init__(
+        self, store: Store, embedder: Embedder, entities: Entities, config: ForgetConfig, news: News
+    ) -> None:
         self._store = store
         self._ledger = store.ledger
         self._embedder = embedder
         self._entities = entities
         self._config = config
+        self._news = news
 
     async def plan(self, scope: Scope, request: ForgetRequest, patience: float) -> ForgetPlan:
         """What a wide request would forget; indexes that are being opened are waited for so many seconds.
@@ -112,6 +116,12 @@ class Forgetting:
         if not hiding.id:
             return ForgetResult(status="nothing", not_found=not_found)
         removed = () if receipt is None else receipt.entity_ids
+        await self._news.tell_of(
+            scope,
+            memories=(*hiding.memory_ids, *hiding.derived),
+            entities=(*removed, *hiding.entities_left),
+            sessions=hiding.sessions,
+        )
         waits = receipt is None and due_at <= now
         return ForgetResult(
             status="hidden" if receipt is None else "erased",

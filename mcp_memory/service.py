@@ -127,21 +127,21 @@ class Service:
         self.searcher = Searcher(store, embedder, config.search)
         model = create_model(config, reads_like_instruction)
         self._model = None if model is None else MeteredModel(model, store.ledger, config.llm)
+        self.news = News()
         self._understanding = self._create_understanding()
         self._portraits: Portraits | None = None
         self._entities = Entities(store, embedder)
-        self._forgetting = Forgetting(store, embedder, self._entities, config.forget)
+        self._forgetting = Forgetting(store, embedder, self._entities, config.forget, self.news)
         self._let_in: dict[str, Token] = {}
         """Tokens by their digest, as this process alone writes them: asked for with every remote call."""
         self._revocations = 0
         self._rates = CallRates()
-        self.news = News()
 
     def _create_understanding(self) -> Understanding | None:
         if self._config.extraction.provider == "off":
             return None
         rules = RulesExtractor(reads_like_instruction)
-        return Understanding(self._store, self._model, rules, self._config, self._related)
+        return Understanding(self._store, self._model, rules, self._config, self._related, self.news)
 
     @classmethod
     @asynccontextmanager
@@ -225,7 +225,15 @@ class Service:
                 self._understanding.begin()
         named = {entity.id: entity for one in written for entity in one.entities}
         ids = [one.id for one in written]
-        (facts_drawn, ended), (waiting, problems) = await self._ledger.read(_came_of, scope, ids, work_ids)
+        (facts_drawn, ended), (waiting, problems), about = await self._ledger.read(
+            _came_of, scope, ids, work_ids
+        )
+        await self.news.tell_of(
+            scope,
+            memories=(*ids, *(one.id for one in facts_drawn), *(one.old.id for one in ended)),
+            entities=(*named, *about),
+            sessions=[scope.session_id],
+        )
         indexed = () if lag is None else (f"stored, and so far found by its words only: {lag}",)
         return AddResult(
             memories=tuple(Added(id=one.id, status=one.status) for one in written),
@@ -278,6 +286,9 @@ class Service:
             return None
         event = HistoryEvent(event="repeated", at=memory.recorded_at, source=memory.source)
         named = await self._store.say_again(same.id, draft, event)
+        await self.news.tell_of(
+            scope, memories=[same.id], entities=[one.id for one in named], sessions=[same.session_id]
+        )
         return AddResult(memories=(Added(id=same.id, status="duplicate"),), entities=named)
 
     async def _related(self, scope: Scope, words: str) -> tuple[Memory, ...]:
@@ -302,11 +313,19 @@ class Service:
             raise NoModel("comparing facts")
         one = None if entity is None else await self._entities.one(scope, "entity", entity)
         consolidating = Consolidating(self._store, self._embedder, self._model)
-        return await consolidating.next(scope, None if one is None else one.id)
+        done = await consolidating.next(scope, None if one is None else one.id)
+        if done.entity is not None and done.found:
+            compared = [two.id for link in done.found for two in (link.old, link.new)]
+            await self.news.tell_of(scope, memories=compared, entities=[done.entity.id])
+        return done
 
     async def unconsolidate(self, scope: Scope) -> int:
         """Take back all that `consolidate` has found; answers how much that was."""
-        return await self._ledger.write(comparisons.undo, scope)
+        old_ids = await self._ledger.write(comparisons.undo, scope)
+        if old_ids:
+            about = await self._ledger.read(entities.mentioned_by_any, old_ids)
+            await self.news.tell_of(scope, memories=old_ids, entities=about)
+        return len(old_ids)
 
     async def profile(self, scope: Scope, *, wait: float = 0.0) -> Profile:
         """What holds whatever is asked, with a portrait by the model where that is wanted, waited for so many
@@ -352,12 +371,18 @@ class Service:
     async def merge_entities(self, scope: Scope, kept: str, gone: str) -> EntitiesMerged:
         """Let one entity, by its name or id, count as another. Raises EntityNotFound, InvalidInput where a
         name is that of several."""
-        return await self._entities.merge(scope, kept, gone)
+        done = await self._entities.merge(scope, kept, gone)
+        await self.news.tell_of(scope, entities=[done.kept.id, done.gone.id])
+        return done
 
     async def split_entity(self, scope: Scope, entity: str) -> EntitySplit:
         """Take a merge back: `entity` is a name, alias or id of the one that was merged. Raises
         EntityNotFound, InvalidInput where it was not merged or several were."""
-        return await self._entities.split(scope, entity)
+        done = await self._entities.split(scope, entity)
+        await self.news.tell_of(
+            scope, entities=[done.entity.id, *([] if done.kept is None else [done.kept.id])]
+        )
+        return done
 
     async def review_entities(self, scope: Scope, limit: int = 20) -> EntitiesReview:
         """Pairs of entities that may be one, likeliest first: by their names, and by what these mean."""
@@ -391,6 +416,13 @@ class Service:
         ids = await self._store.unforget(scope, receipt_id)
         if not ids:
             raise NothingHidden(receipt_id)
+        back = await self._ledger.read(memories.by_id, scope, ids)
+        await self.news.tell_of(
+            scope,
+            memories=ids,
+            entities=await self._ledger.read(entities.mentioned_by_any, ids),
+            sessions=[one.session_id for one in back.values()],
+        )
         return Unforgotten(memory_ids=ids)
 
     async def hidden(self, scope: Scope) -> tuple[Hidden, ...]:
@@ -428,6 +460,7 @@ class Service:
         if memory_id not in await self._ledger.read(memories.by_id, scope, [memory_id]):
             raise MemoryNotFound(memory_id)
         await self._ledger.write(memories.rate, memory_id, rating, source, datetime.now(UTC))
+        await self.news.tell_of(scope, memories=[memory_id])
 
     async def recent(
         self, scope: Scope, *, kinds: tuple[Kind, ...] = (), limit: int = 20, offset: int = 0
@@ -492,11 +525,10 @@ class Service:
 
     async def merge(self, ledger: Path) -> Merged:
         """Add what another ledger holds and this one does not; what was forgotten here stays forgotten."""
-        return await self._store.merge(ledger)
-
-    async def announce(self, user_id: str, uris: Sequence[str]) -> None:
-        """Tell whoever watches resources of this user that they are no longer what they were."""
-        await self.news.tell(Touched(user_id=user_id, uris=tuple(uris)))
+        merged = await self._store.merge(ledger)
+        for user_id in await self._ledger.read(memories.users):
+            await self.news.tell(Touched(user_id=user_id))
+        return merged
 
     async def create_token(self, request: TokenRequest) -> NewToken:
         """A token for a remote caller; what it says itself is not kept, and never told again."""
@@ -550,6 +582,9 @@ def _work_of(written: Sequence[Written]) -> tuple[str, ...]:
 
 def _came_of(
     connection: Connection, scope: Scope, ids: Sequence[str], work_ids: Sequence[str]
-) -> tuple[tuple[tuple[Memory, ...], tuple[Succession, ...]], tuple[bool, tuple[str, ...]]]:
-    """What was drawn from memories and what that ended; and what is left to be read of them."""
-    return facts.outcome(connection, scope, ids), extractions.left_of(connection, work_ids)
+) -> tuple[tuple[tuple[Memory, ...], tuple[Succession, ...]], tuple[bool, tuple[str, ...]], tuple[str, ...]]:
+    """What was drawn from memories and what that ended; what is left to be read of them; and ids of the
+    entities that their facts mention."""
+    drawn, ended = facts.outcome(connection, scope, ids)
+    about = entities.mentioned_by_any(connection, [one.id for one in drawn])
+    return (drawn, ended), extractions.left_of(connection, work_ids), tuple(about)

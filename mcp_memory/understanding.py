@@ -15,9 +15,10 @@ from mcp_memory.errors import ExtractionFailed, McpMemoryError, TokensSpent, log
 from mcp_memory.extraction import Extraction, Known, Passage, RulesExtractor, Turn
 from mcp_memory.metering import MeteredModel
 from mcp_memory.models import Memory, Origin, Scope
+from mcp_memory.news import News
 from mcp_memory.reconciling import reconcile
 from mcp_memory.store import Later, Store
-from mcp_memory.store.ledger import Connection, extractions, facts, memories
+from mcp_memory.store.ledger import Connection, entities, extractions, facts, memories
 from mcp_memory.store.ledger.extractions import Work
 from mcp_memory.store.ledger.rows import scope_of
 
@@ -48,6 +49,7 @@ class Understanding:
         rules: RulesExtractor,
         config: Config,
         related: Related,
+        news: News,
     ) -> None:
         self._store = store
         self._ledger = store.ledger
@@ -55,6 +57,7 @@ class Understanding:
         self._rules = rules
         self._config = config
         self._related = related
+        self._news = news
         self._turn = anyio.Lock()
         self._wake = anyio.Event()
         self._tried: dict[str, anyio.Event] = {}
@@ -172,6 +175,20 @@ class Understanding:
         said = {one.id: one for one in here}
         understood = reconcile(passage, extraction, said, origin=origin, now=now)
         await self._store.understand(work.id, understood, later=later)
+        # Whoever reads at once tells of it with what was said.
+        if later is None and here:
+            await self._tell(scope_of(here[0]), work.memory_ids)
+
+    async def _tell(self, scope: Scope, memory_ids: Sequence[str]) -> None:
+        drawn, ended = await self._ledger.read(facts.outcome, scope, memory_ids)
+        if not drawn and not ended:
+            return
+        fact_ids = [one.id for one in drawn]
+        await self._news.tell_of(
+            scope,
+            memories=(*memory_ids, *fact_ids, *(one.old.id for one in ended)),
+            entities=await self._ledger.read(entities.mentioned_by_any, fact_ids),
+        )
 
     async def _put_off(self, work: Work, error: ExtractionFailed) -> None:
         attempts = work.attempts + (not isinstance(error, TokensSpent))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -157,9 +156,6 @@ class UseCases(ABC):
 
     async def caught_up(self, seconds: float) -> bool:
         return await self.ask(api.CAUGHT_UP, seconds=seconds)
-
-    async def announce(self, user_id: str, uris: Sequence[str]) -> None:
-        await self.ask(api.ANNOUNCE, user_id=user_id, uris=tuple(uris))
 
     async def create_token(self, request: TokenRequest) -> NewToken:
         return await self.ask(api.CREATE_TOKEN, request=request)

@@ -12,7 +12,8 @@ from mcp import Client, MCPError
 from mcp_types import PromptReference, ResourceTemplateReference, ResourceUpdatedNotification, TextContent
 
 from mcp_memory import api
-from mcp_memory.models import PERMISSIONS, NewToken
+from mcp_memory.models import PERMISSIONS, NewToken, Scope
+from mcp_memory.processes import environment, python_command
 
 from .served import TRANSPORTS, Served, Transport, serving
 
@@ -249,20 +250,40 @@ async def test_who_watches_hears_of_their_own_changes_alone(town: Town) -> None:
     assert heard == {"handshake": ["memory://recent"], "sse": ["memory://recent"]}
 
 
-async def test_a_change_made_elsewhere_is_heard(town: Town) -> None:
-    """As by a host on stdio, which asks the same owner."""
+async def test_a_change_is_heard_whichever_door_it_came_by(town: Town) -> None:
+    """The JSON API, a command, a host on stdio, which asks the same owner: all tell the same."""
+    mine, bens = town.ids["ann"][0], town.ids["ben"][0]
+    watched = [f"memory://memories/{one}" for one in (mine, bens)]
+    watched.append("memory://sessions/den%20of%20ann")
+
+    async def by_api(user: str, operation: str, **body: Any) -> None:
+        async with town.served.http(town.tokens[user].secret) as http:
+            answer = await http.post(f"/v1/{operation}", json={"scope": {"user_id": user}, **body})
+            assert answer.status_code == 200, answer.text
+
     async with (
         town.served.client(town.tokens["ann"]) as client,
-        client.listen(resource_subscriptions=["memory://recent"]) as events,
+        client.listen(resource_subscriptions=watched) as events,
     ):
-        await town.served.owner.announce("ben", ["memory://memories/x"])
-        await town.served.owner.announce("ann", ["memory://memories/y"])
-        with anyio.fail_after(10):
-            assert cast(Any, await anext(aiter(events))).uri == "memory://recent"
-            async with town.served.http(town.tokens["ann"].secret) as http:
-                body = {"scope": {"user_id": "ann"}, "request": {"content": "By the API, and heard."}}
-                assert (await http.post("/v1/add", json=body)).status_code == 200
-            assert cast(Any, await anext(aiter(events))).uri == "memory://recent"
+        heard = aiter(events)
+        with anyio.fail_after(60):
+            await by_api("ben", "rate", memory_id=bens, rating="useful")
+            await by_api("ann", "rate", memory_id=mine, rating="useful")
+            assert cast(Any, await anext(heard)).uri == watched[0]
+            for user in ("ben", "ann"):
+                await _command(town.served, user, "add", f"{user} came by a command.", "--level", "session")
+            assert cast(Any, await anext(heard)).uri == watched[2]
+            await town.served.owner.rate(Scope(user_id="ann"), mine, "useful")
+            assert cast(Any, await anext(heard)).uri == watched[0]
+
+
+async def _command(served: Served, user: str, *arguments: str) -> None:
+    """`mcp-memory` as a person types it, in the session that this user has here."""
+    own = ("--data-dir", str(served.config.data_dir), "--user-id", user, "--session-id", f"den of {user}")
+    done = await anyio.run_process(
+        python_command("mcp_memory", *own, *arguments), check=False, env=environment()
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("transport", ["modern", "sse"])
@@ -373,7 +394,7 @@ async def test_the_json_api_keeps_to_the_same_rules(town: Town) -> None:
             if issubclass(one.body, api.Scoped):
                 answer = await http.post(one.path, json={"scope": ben, **_least(one.name)})
                 assert (answer.status_code, answer.json()["error"]) == (403, "OtherUser"), one.name
-        for path in ("/v1/merge", "/v1/create_token", "/v1/tokens", "/v1/announce", "/v1/count_call"):
+        for path in ("/v1/merge", "/v1/create_token", "/v1/tokens", "/v1/find_token", "/v1/count_call"):
             assert (await http.post(path, json={})).status_code == 404
         for path in ("/v1/health", "/v1/receipts", "/v1/retry", "/v1/compare", "/v1/rebuild"):
             answer = await http.post(path, json={})

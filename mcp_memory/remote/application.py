@@ -35,13 +35,12 @@ from mcp_memory.client import OwnerClient
 from mcp_memory.config import Config, RemoteConfig
 from mcp_memory.errors import McpMemoryError, PermissionMissing
 from mcp_memory.models import PERMISSIONS, token_digest
-from mcp_memory.news import Touched
 from mcp_memory.remote.callers import Caller, Door, caller_of
 from mcp_memory.remote.gate import Gate
 from mcp_memory.remote.observing import Observed, metrics, observed_call, send_spans
 from mcp_memory.remote.permitted import PermittedMemory
 from mcp_memory.routes import answered, arguments_of, failed, failure
-from mcp_memory.server import MemoryHandle, MemoryServer, MemoryService, Visitor, announce
+from mcp_memory.server import MemoryHandle, MemoryServer, MemoryService, Visitor
 from mcp_memory.usecases import UseCases
 
 MCP, SSE, MESSAGES = "/mcp", "/sse", "/messages"
@@ -140,11 +139,8 @@ class _Application:
                 arguments = arguments_of(body)
                 if "source" in arguments:
                     arguments["source"] = API_SOURCE
-                memory, caller = await self._memory(), _caller(request)
-                answer = await self._permitted(memory, caller).ask(operation, **arguments)
-                if operation.needs in ("memory.write", "memory.forget"):
-                    await announce(memory, Touched(user_id=caller.user_id, uris=()))
-                return answer
+                permitted = self._permitted(await self._memory(), _caller(request))
+                return await permitted.ask(operation, **arguments)
 
             return await answered(request, operation, ask)
 

@@ -53,7 +53,6 @@ from mcp_memory import __version__
 from mcp_memory.config import Config
 from mcp_memory.errors import InvalidInput, McpMemoryError, NotFound, NotPermitted, TooMuch, log_crash, shown
 from mcp_memory.models import Scope
-from mcp_memory.news import Touched
 from mcp_memory.prompting import PromptFile
 from mcp_memory.server import resources
 from mcp_memory.server.handle import MemoryHandle, MemoryService
@@ -67,7 +66,6 @@ __all__ = [
     "MemoryServer",
     "MemoryService",
     "Visitor",
-    "announce",
     "create_server",
     "run_stdio",
 ]
@@ -202,15 +200,12 @@ class MemoryServer:
             visitor = self._visitor(ctx.request)
             service = await self._handle.service()
             call = Call(visitor.memory(service), visitor.scope, _client_name(ctx))
-            result, touched = await tool.call(call, params.arguments or {})
+            return await tool.call(call, params.arguments or {})
         except McpMemoryError as error:
             return _refused(str(error))
         except Exception as error:  # noqa: BLE001 - the outermost loop of a call: one crash ends no server
             log_crash(logger, params.name, error)
             return _refused(f"{params.name} failed inside the memory server; its log on stderr says why.")
-        if touched is not None:
-            await announce(service, touched)
-        return result
 
     async def _list_resources(
         self, ctx: _Context, params: PaginatedRequestParams | None
@@ -270,14 +265,6 @@ class MemoryServer:
 async def _nothing_of_its_own(_: Server[None]) -> AsyncGenerator[None]:
     """A connection holds nothing: over HTTP many share one of these."""
     yield None
-
-
-async def announce(service: MemoryService, touched: Touched) -> None:
-    """What was done is done, whether or not those who watch can be told."""
-    try:
-        await service.announce(touched.user_id, touched.uris)
-    except McpMemoryError as error:
-        logger.warning("who watches was not told of a change: %s", error)
 
 
 async def _entity_names(memory: MemoryService, scope: Scope, prefix: str) -> Completion:

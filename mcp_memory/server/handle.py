@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Literal, Protocol
 
@@ -72,8 +72,6 @@ class MemoryService(Protocol):
     ) -> tuple[str, ...]: ...
 
     async def stats(self, scope: Scope) -> Stats: ...
-
-    async def announce(self, user_id: str, uris: Sequence[str]) -> None: ...
 
 
 OpenMemory = Callable[[], AbstractAsyncContextManager[MemoryService]]

@@ -32,10 +32,8 @@ from mcp_memory.models import (
     iso,
     parse,
 )
-from mcp_memory.news import Touched
 from mcp_memory.server.handle import MemoryService
 from mcp_memory.server.schema import lean_schema
-from mcp_memory.server.uris import entity_uri, memory_uri, session_uri
 
 
 def _reading(title: str) -> ToolAnnotations:
@@ -214,12 +212,10 @@ class MemoryAnswer(ShownMemory):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a tool says: to be read, to be parsed, and which resources of `changed_for` it has changed."""
+    """What a tool says: to be read, and to be parsed."""
 
     text: str
     content: BaseModel
-    changed: tuple[str, ...] = ()
-    changed_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +251,13 @@ class Tool:
             annotations=self.annotations,
         )
 
-    async def call(self, call: Call, arguments: Mapping[str, Any]) -> tuple[CallToolResult, Touched | None]:
-        """The result, and what it changed. Raises InvalidInput and what the use-case raises."""
+    async def call(self, call: Call, arguments: Mapping[str, Any]) -> CallToolResult:
+        """Raises InvalidInput and what the use-case raises."""
         answer = await self.run(call, parse(self.arguments, _decoded(self.arguments, arguments)))
-        result = CallToolResult(
+        return CallToolResult(
             content=[TextContent(type="text", text=answer.text)],
             structured_content=answer.content.model_dump(mode="json", exclude_none=True),
         )
-        touched = Touched(user_id=answer.changed_for, uris=answer.changed) if answer.changed else None
-        return result, touched
 
 
 def _decoded(model: type[BaseModel], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -298,8 +292,8 @@ def _request(model: type[_Request], arguments: BaseModel) -> _Request:
 
 
 async def _add(call: Call, arguments: AddMemory) -> Answer:
-    scope = arguments.scope(call.scope)
-    result = await call.memory.add(scope, _request(AddRequest, arguments), source=call.source)
+    request = _request(AddRequest, arguments)
+    result = await call.memory.add(arguments.scope(call.scope), request, source=call.source)
     stored = sum(one.status == "stored" for one in result.memories)
     content = AddAnswer(
         ids=[one.id for one in result.memories],
@@ -312,14 +306,7 @@ async def _add(call: Call, arguments: AddMemory) -> Answer:
         notes=list(result.notes) or None,
         degraded=list(result.degraded) or None,
     )
-    changed = (
-        *(memory_uri(one.id) for one in result.memories),
-        *(memory_uri(one.id) for one in result.facts),
-        *(memory_uri(one.old.id) for one in result.ended),
-        *(entity_uri(entity.id) for entity in result.entities),
-        *([session_uri(scope.session_id)] if scope.session_id else []),
-    )
-    return Answer(text.added(result), content, changed, scope.user_id)
+    return Answer(text.added(result), content)
 
 
 async def _search(call: Call, arguments: SearchMemory) -> Answer:
@@ -363,8 +350,7 @@ async def _entities(call: Call, arguments: ListEntities) -> Answer:
 
 
 async def _forget(call: Call, arguments: Forget) -> Answer:
-    scope = arguments.scope(call.scope)
-    result = await call.memory.forget(scope, _request(ForgetRequest, arguments))
+    result = await call.memory.forget(arguments.scope(call.scope), _request(ForgetRequest, arguments))
     if result.plan is not None:
         planned = ForgetAnswer(
             status="planned",
@@ -387,12 +373,7 @@ async def _forget(call: Call, arguments: Forget) -> Answer:
         backups=list(result.backups) or None,
         degraded=list(result.degraded) or None,
     )
-    changed = (
-        *map(memory_uri, (*result.forgotten, *result.derived)),
-        *map(entity_uri, (*result.entities_removed, *result.entities_left)),
-        *map(session_uri, result.sessions),
-    )
-    return Answer(text.forgotten(result), content, changed if result.forgotten else (), scope.user_id)
+    return Answer(text.forgotten(result), content)
 
 
 async def _get(call: Call, arguments: GetMemory) -> Answer:
@@ -418,8 +399,7 @@ async def _rate(call: Call, arguments: RateMemory) -> Answer:
     scope = arguments.scope(call.scope)
     await call.memory.rate(scope, arguments.memory_id, arguments.rating, source=call.source)
     content = RateAnswer(id=arguments.memory_id, rating=arguments.rating)
-    changed = (memory_uri(arguments.memory_id),)
-    return Answer(text.rated(arguments.memory_id, arguments.rating), content, changed, scope.user_id)
+    return Answer(text.rated(arguments.memory_id, arguments.rating), content)
 
 
 def _shown(memory: Memory, limit: int | None = text.SHOWN) -> ShownMemory:

@@ -82,7 +82,12 @@ class Watchers:
 
     async def tell(self, touched: Touched) -> None:
         """Tell those who watch what changed of this user's."""
-        changed = (*touched.uris, *ALWAYS_CHANGED)
+        changed = (
+            *map(uris.memory_uri, touched.memories),
+            *map(uris.entity_uri, touched.entities),
+            *map(uris.session_uri, touched.sessions),
+            *ALWAYS_CHANGED,
+        )
         events: list[ServerEvent] = [*(ResourceUpdated(uri=uri) for uri in changed), ResourcesListChanged()]
         for user_id, listener in list(self._listeners.values()):
             if user_id == touched.user_id:

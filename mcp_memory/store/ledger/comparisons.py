@@ -108,9 +108,9 @@ def found(connection: sa.Connection, scope: Scope, entity_id: str) -> tuple[Succ
     return facts.successions(connection, scope, connection.execute(query.order_by(links.at)).all())
 
 
-def undo(connection: sa.Connection, scope: Scope) -> int:
-    """Take back all that comparing has found in a scope, and let its facts be compared anew; how much that
-    was."""
+def undo(connection: sa.Connection, scope: Scope) -> tuple[str, ...]:
+    """Take back all that comparing has found in a scope, and let its facts be compared anew; answers the
+    earlier fact of each finding."""
     table = schema.succession
     mine = sa.select(_MEMORY.id).where(visible(scope))
     found = connection.execute(
@@ -125,7 +125,7 @@ def undo(connection: sa.Connection, scope: Scope) -> int:
     )
     connection.execute(sa.delete(schema.compared).where(schema.compared.c.entity_id.in_(subjects)))
     facts.settle(connection, facts.concerned(connection, old_ids))
-    return len(old_ids)
+    return tuple(old_ids)
 
 
 def restatements(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:

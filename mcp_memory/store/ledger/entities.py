@@ -461,6 +461,20 @@ def mentions_of(connection: sa.Connection, scope: Scope, entity_id: str, limit: 
     return tuple(memory_of(row) for row in connection.execute(query))
 
 
+def mentioned_by_any(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str, ...]:
+    """Ids of the entities that any of these memories mentions."""
+    mention = schema.mention.c
+    return tuple(
+        dict.fromkeys(
+            entity_id
+            for some in chunks(memory_ids)
+            for entity_id in connection.execute(
+                sa.select(mention.entity_id).where(mention.memory_id.in_(some)).distinct()
+            ).scalars()
+        )
+    )
+
+
 def mentioned_by(connection: sa.Connection, memory_id: str) -> tuple[EntityRef, ...]:
     """Entities that a memory the caller was already shown mentions."""
     query = (

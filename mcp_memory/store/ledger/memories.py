@@ -570,6 +570,11 @@ def select(connection: sa.Connection, scope: Scope, selection: Selection) -> tup
     return tuple(memory for memory in chosen if memory.id in wanted)
 
 
+def users(connection: sa.Connection) -> tuple[str, ...]:
+    """All of whom anything is remembered."""
+    return tuple(connection.execute(sa.select(schema.memory.c.user_id.distinct())).scalars())
+
+
 def kept(connection: sa.Connection, user_id: str) -> tuple[int, int]:
     """How many memories are a user's, of whatever level, and how many bytes of text."""
     size = sa.func.length(sa.cast(schema.memory.c.text, sa.LargeBinary))
