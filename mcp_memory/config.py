@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -274,7 +275,7 @@ class RemoteConfig(_Section):
     allowed_origins: tuple[str, ...] = ()
     """Web pages that may call, such as "https://app.example.org". Empty: none."""
     proxies: tuple[str, ...] = ()
-    """Addresses of reverse proxies whose X-Forwarded-* headers are believed."""
+    """Addresses or networks of reverse proxies whose X-Forwarded-For, -Proto and -Host are believed."""
     tls_cert: Path | None = None
     """A certificate chain in PEM, to serve HTTPS without a proxy."""
     tls_key: Path | None = None
@@ -289,6 +290,13 @@ class RemoteConfig(_Section):
     def _check(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key belong together; set both or none")
+        for proxy in self.proxies:
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(
+                    f'proxies has {proxy!r}: give addresses or networks, such as "10.0.0.2" or "10.0.0.0/8"'
+                ) from error
         return self
 
 

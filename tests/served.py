@@ -72,7 +72,9 @@ class Served:
     ) -> AsyncGenerator[Client]:
         """The SDK's own client."""
         if transport == "sse":
-            stream = sse_client(self.base + "/sse", headers=bearer(token.secret))
+            stream = sse_client(
+                self.base + "/sse", headers=bearer(token.secret), httpx_client_factory=self._made
+            )
             async with Client(stream, mode="legacy", **more) as client:
                 yield client
             return
@@ -80,6 +82,15 @@ class Served:
             stream = streamable_http_client(self.base + "/mcp", http_client=http)
             async with Client(stream, mode="auto" if transport == "modern" else "legacy", **more) as client:
                 yield client
+
+    def _made(
+        self,
+        headers: dict[str, str] | None = None,
+        timeout: httpx2.Timeout | None = None,
+        auth: httpx2.Auth | None = None,
+    ) -> httpx2.AsyncClient:
+        """As the SDK has its own made for the old transport."""
+        return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, verify=self.verify)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import ssl
 import subprocess
 import sys
 import threading
@@ -13,15 +12,13 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import anyio
 import jwt
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,6 +33,7 @@ from mcp_memory.rates import CallRates
 from mcp_memory.remote.oauth import IdentityProvider
 from mcp_memory.store.ledger import Ledger, tokens
 
+from .certificates import own_certificate
 from .served import Served, serving
 
 RESOURCE = "https://memory.example.org/mcp"
@@ -313,29 +311,9 @@ def test_what_must_be_set_first_is_said(tmp_path: Path, flags: tuple[str, ...], 
 
 
 async def test_it_serves_https_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "memory")])
-    today = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    chain, private = tmp_path / "chain.pem", tmp_path / "key.pem"
-    chain.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    trusting = ssl.create_default_context(cafile=str(chain))
-    flags = ("--tls-cert", str(chain), "--tls-key", str(private))
-    async with serving(tmp_path, *flags, verify=trusting) as served:
+    own = own_certificate(tmp_path)
+    flags = ("--tls-cert", str(own.chain), "--tls-key", str(own.key))
+    async with serving(tmp_path, *flags, verify=own.trusting) as served:
         assert served.base.startswith("https://127.0.0.1:")
         assert await status(served, (await served.token("ann")).secret) == 200
 

@@ -36,6 +36,7 @@ from mcp_memory.config import Config, RemoteConfig
 from mcp_memory.errors import McpMemoryError, PermissionMissing
 from mcp_memory.models import PERMISSIONS, token_digest
 from mcp_memory.remote.callers import Caller, Door, caller_of
+from mcp_memory.remote.forwarded import Forwarded, forwarded_host
 from mcp_memory.remote.gate import Gate
 from mcp_memory.remote.observing import Observed, metrics, observed_call, send_spans
 from mcp_memory.remote.permitted import PermittedMemory
@@ -91,6 +92,7 @@ class _Application:
             routes=self._routes(),
             lifespan=self._lifespan,
             middleware=[
+                Middleware(Forwarded, remote.proxies),
                 Middleware(Observed),
                 Middleware(_KnownNames, self._security),
                 Middleware(AuthenticationMiddleware, backend=BearerAuthBackend(door)),
@@ -219,7 +221,8 @@ class _Signals:
 
 class _KnownNames:
     """Refuses requests for other names than ours, and from pages that may not call: a browser can be made to
-    send both. Who only asks whether we live learns nothing else, and asks by whatever name."""
+    send both. What a proxy was asked for must be a name of ours too, and is then the one that counts. Who
+    only asks whether we live learns nothing else, and asks by whatever name."""
 
     def __init__(self, app: ASGIApp, settings: TransportSecuritySettings) -> None:
         self._app = app
@@ -228,6 +231,10 @@ class _KnownNames:
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         if connection["type"] == "http" and connection["path"] not in (HEALTH, READY):
             refusal = await self._security.validate_request(Request(connection))
+            if refusal is None and (host := forwarded_host(connection)) is not None:
+                others = [one for one in connection["headers"] if one[0] != b"host"]
+                connection["headers"] = [*others, (b"host", host)]
+                refusal = await self._security.validate_request(Request(connection))
             if refusal is not None:
                 await refusal(connection, receive, send)
                 return

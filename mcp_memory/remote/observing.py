@@ -132,7 +132,11 @@ _METHODS = frozenset(
 
 def _say(connection: Connection, **what: object) -> None:
     caller = caller_of(connection)
-    subject = {} if caller is None else {"token": caller.name, "subject": caller.subject}
+    if caller is None:
+        # Whoever keeps strangers out must know where they come from.
+        subject = {"client": (connection.get("client") or ("unknown",))[0]}
+    else:
+        subject = {"token": caller.name, "subject": caller.subject}
     logger.info("request", extra={"request_id": connection["mcp_memory.request_id"], **subject, **what})
 
 

@@ -69,8 +69,8 @@ def _settings(config: Config) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(remote.proxies),
-        forwarded_allow_ips=list(remote.proxies),
+        # The application believes proxies itself: this would believe this machine's, asked or not.
+        proxy_headers=False,
         ssl_certfile=remote.tls_cert,
         ssl_keyfile=remote.tls_key,
         timeout_keep_alive=75,
