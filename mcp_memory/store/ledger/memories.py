@@ -572,7 +572,7 @@ def select(connection: sa.Connection, scope: Scope, selection: Selection) -> tup
 
 def users(connection: sa.Connection) -> tuple[str, ...]:
     """All of whom anything is remembered."""
-    return tuple(connection.execute(sa.select(schema.memory.c.user_id.distinct())).scalars())
+    return tuple(connection.execute(sa.select(schema.memory.c.user_id).distinct()).scalars())
 
 
 def kept(connection: sa.Connection, user_id: str) -> tuple[int, int]:
