@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 import re
 import zlib
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 import anyio
@@ -103,7 +104,9 @@ class Lexicon:
         self._session_numbers: dict[str, int] = {}
         self._turns: list[list[tuple[int, int, int]]] = []
         """Of each session its turns in order: (time, seq, place)."""
-        self._times: list[int] = []
+        self.previous: list[int] = []
+        self.following: list[int] = []
+        """Places of the turns just before and after each in its session, −1 for none."""
         self._segments: list[_Segment] = []
 
     def __len__(self) -> int:
@@ -142,7 +145,6 @@ class Lexicon:
             seqs.append(row.seq)
             self.ids.append(row.id)
             self.said_by.append((row.role, row.speaker))
-            self._times.append(row.observed_at)
             self._places[row.id] = place
             self.last_seq = max(self.last_seq, row.seq)
         if not lengths:
@@ -160,13 +162,19 @@ class Lexicon:
             self._segments = [_Segment.of(*joined)]
 
     def _enter(self, row: Said, place: int) -> int:
+        self.previous.append(-1)
+        self.following.append(-1)
         if row.session_id is None:
             return -1
         number = self._session_numbers.setdefault(row.session_id, len(self._turns))
         if number == len(self._turns):
             self._turns.append([])
             self.session_ids.append(row.session_id)
-        insort(self._turns[number], (row.observed_at, row.seq, place))
+        turns, turn = self._turns[number], (row.observed_at, row.seq, place)
+        at = bisect_left(turns, turn)
+        turns.insert(at, turn)
+        for (_, _, one), (_, _, next_one) in pairwise(turns[max(at - 1, 0) : at + 2]):
+            self.following[one], self.previous[next_one] = next_one, one
         return number
 
     def candidate(self, place: int, score: float) -> Candidate:
@@ -184,15 +192,9 @@ class Lexicon:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
         return np.concatenate([one for one, _ in found]), np.concatenate([one for _, one in found])
 
-    def beside(self, place: int) -> tuple[int | None, int | None]:
-        """Places of the turns just before and after in its session."""
-        number = int(self.sessions[place])
-        if number < 0:
-            return None, None
-        turns = self._turns[number]
-        at = bisect_left(turns, (self._times[place], int(self.seqs[place]), place))
-        before = turns[at - 1][2] if at > 0 else None
-        return before, turns[at + 1][2] if at + 1 < len(turns) else None
+    def having(self, term: int) -> int:
+        """How many memories have it."""
+        return sum(len(segment.postings(term)[0]) for segment in self._segments)
 
 
 def _marks(text: str) -> int:
@@ -248,7 +250,7 @@ class Reading:
 
     def _having(self, term: int) -> int:
         """How many memories have it."""
-        return sum(len(one.postings(term)[0]) for one in self._lexicons)
+        return sum(one.having(term) for one in self._lexicons)
 
     def best(self, limit: int, allowed: Collection[int] | None = None) -> tuple[Candidate, ...]:
         """The best by their own words; score is BM25. `allowed`: numbers (seq) of those that may be found;
@@ -271,42 +273,42 @@ class Reading:
         wanted = list(memory_ids)
         for number, lexicon in enumerate(self._lexicons):
             known = self._counts[number].shape[1]
-            # What came since the query was read is not in its counts.
             places = [place for one in wanted if (place := lexicon.place(one)) is not None and place < known]
             if places:
                 found.update((one.memory_id, one) for one in self._describe(number, places))
         return found
 
     def _describe(self, number: int, places: Sequence[int]) -> Iterable[Worded]:
-        lexicon, counts = self._lexicons[number], self._counts[number]
-        beside = [lexicon.beside(place) for place in places]
-        together, lengths = counts[:, places].copy(), lexicon.lengths[list(places)].copy()
-        for side in (0, 1):
-            having = [
-                (at, one)
-                for at, two in enumerate(beside)
-                if (one := two[side]) is not None and one < counts.shape[1]
-            ]
-            if having:
-                at, neighbours = [one for one, _ in having], [one for _, one in having]
-                together[:, at] += counts[:, neighbours]
-                lengths[at] += lexicon.lengths[neighbours]
+        lexicon, counts, here = self._lexicons[number], self._counts[number], list(places)
+        # What came since the query was read is not in its counts.
+        known = counts.shape[1]
+        earlier = [one if (one := lexicon.previous[place]) < known else -1 for place in here]
+        later = [one if (one := lexicon.following[place]) < known else -1 for place in here]
+        together, lengths = counts.take(here, axis=1), lexicon.lengths[here]
+        for turns in np.array([earlier, later]):
+            there = turns >= 0
+            together[:, there] += counts[:, turns[there]]
+            lengths[there] += lexicon.lengths[turns[there]]
         nearby = self._bm25(together, lengths, self._mean_length * (1 + 2 * REACH))
-        weight = float(self._rarity.sum()) or 1.0
-        covered = (counts[:, places] > 0).T @ self._rarity / weight
-        for at, place in enumerate(places):
-            previous, following = beside[at]
-            session = int(lexicon.sessions[place])
+        covered = (counts[:, here] > 0).T @ self._rarity / (float(self._rarity.sum()) or 1.0)
+        # Where there is no session or no turn, −1 finds the nothing that is added at the end.
+        sessions = np.append(self._sessions[number], np.float32(0))[lexicon.sessions[here]]
+        before = np.append(lexicon.marks, np.uint8(0))[earlier]
+        numbers = (self._scores[number][here], nearby, sessions, covered, lexicon.marks[here], before)
+        columns: list[list[Any]] = [one.tolist() for one in numbers]
+        for at, place in enumerate(here):
+            score, near, session, coverage, marks, marks_before = (column[at] for column in columns)
+            previous, following = earlier[at], later[at]
             yield Worded(
                 memory_id=lexicon.ids[place],
-                score=float(self._scores[number][place]),
-                nearby=float(nearby[at]),
-                session=float(self._sessions[number][session]) if session >= 0 else 0.0,
-                coverage=float(covered[at]),
-                previous=None if previous is None else lexicon.ids[previous],
-                following=None if following is None else lexicon.ids[following],
-                marks=int(lexicon.marks[place]),
-                previous_marks=0 if previous is None else int(lexicon.marks[previous]),
+                score=score,
+                nearby=near,
+                session=session,
+                coverage=coverage,
+                previous=lexicon.ids[previous] if previous >= 0 else None,
+                following=lexicon.ids[following] if following >= 0 else None,
+                marks=marks,
+                previous_marks=marks_before,
             )
 
     def _each(self) -> Iterable[tuple[Lexicon, list[tuple[Ints, Floats]]]]:
