@@ -43,6 +43,9 @@ LEAST_SPREAD = 0.25
 PHRASE = 60
 """Characters of a phrase that is looked for exactly: a longer quotation is meant, not its every comma."""
 
+UNHEARD = Worded("", 0.0, 0.0, 0.0, 0.0, None, None, 0, 0)
+"""What is said of a memory whose words are not known."""
+
 SIGNALS: tuple[Signal, ...] = get_args(Signal)
 
 _WORD = re.compile(r"[^\W_]+(?:[._@/'’-][^\W_]+)*")
@@ -236,16 +239,13 @@ def signal_scores(query: Query, found: Signals) -> Scores:
     candidates = {one.memory_id: one for one in (*found.dense, *found.text)}
     mentioned = _entity_scores(found.mentions)
     ids = tuple(dict.fromkeys((*candidates, *mentioned, *found.worded)))
-    place = {memory_id: number for number, memory_id in enumerate(ids)}
+    said = [found.worded.get(memory_id, UNHEARD) for memory_id in ids]
 
     def column(values: Mapping[str, float], missing: float = 0.0) -> Floats:
         return np.array([values.get(memory_id, missing) for memory_id in ids], np.float64)
 
-    def flags(holds: Callable[[str], bool]) -> Floats:
-        return np.array([holds(memory_id) for memory_id in ids], np.float64)
-
-    def from_words(read: Callable[[Worded], float]) -> Floats:
-        return column({memory_id: read(one) for memory_id, one in found.worded.items()})
+    def marked(mark: int) -> Floats:
+        return np.array([bool(one.marks & mark) for one in said], np.float64)
 
     dense = {one.memory_id: one.score for one in found.dense}
     # A memory outside the nearest is at most as near as the last of them, which is far from not near at all:
@@ -254,48 +254,36 @@ def signal_scores(query: Query, found: Signals) -> Scores:
     late = _spread(near.sum(axis=1))
     text = column({one.memory_id: one.score for one in found.text})
     sessions = _sessions(ids, candidates)
-    worded = found.worded
     # Without the words of all in memory, a session is as good as the best of its turns by words; what was
     # said in none is one by itself.
     text_share = _share(text)
     by_session = _best(text_share, sessions)
-    if worded:
-        by_session = np.where(
-            flags(lambda one: one in candidates and candidates[one].session_id is not None),
-            _share(from_words(lambda one: one.session)),
-            text_share,
-        )
-    marks = {memory_id: one.marks for memory_id, one in worded.items()}
-    late_of_previous = np.array(
-        [
-            late[place[before]]
-            if (one := worded.get(memory_id)) is not None
-            and one.previous_marks & QUESTION
-            and (before := one.previous or "") in place
-            else 0.0
-            for memory_id in ids
-        ]
-    )
+    if found.worded:
+        is_of_one = column({one.memory_id: one.session_id is not None for one in candidates.values()})
+        by_session = np.where(is_of_one, _share(np.array([one.session for one in said])), text_share)
+    before, after = _beside(ids, said)
+    asked = np.array([bool(one.previous_marks & QUESTION) for one in said], np.bool_)
+    named = {speaker: _is_named(speaker, query) for speaker in {one.speaker for one in candidates.values()}}
+    nothing = np.zeros(len(ids))
     return Scores(
         ids,
         {
             "dense": _share(column(dense, min(dense.values(), default=0.0))),
             "late": late,
             "text": text_share,
-            "nearby": _share(from_words(lambda one: one.nearby)),
-            # Without the words of all in memory, a session is as good as the best of its turns by words.
+            "nearby": _share(np.array([one.nearby for one in said])),
             "session": by_session,
-            "nearby_late": _spread(_near_beside(ids, worded, near).sum(axis=1)),
+            "nearby_late": _spread(np.maximum(near, np.maximum(near[before], near[after])).sum(axis=1)),
             "session_late": _spread(_best(near, sessions).sum(axis=1)),
             "entity": _share(column(mentioned)),
-            "speaker": flags(lambda one: one in candidates and _is_named(candidates[one], query)),
-            "own": flags(lambda one: one in candidates and _is_own(candidates[one], query)),
-            "date": flags(lambda one: one in found.said_at and _is_in(query, found.said_at[one])),
-            "time": flags(lambda one: query.asks_when and bool(marks.get(one, 0) & TIME)),
-            "number": flags(lambda one: query.asks_number and bool(marks.get(one, 0) & NUMBER)),
-            "question": flags(lambda one: bool(marks.get(one, 0) & QUESTION)),
-            "reply": late_of_previous,
-            "exact": flags(lambda one: one in found.exact),
+            "speaker": column({one.memory_id: named[one.speaker] for one in candidates.values()}),
+            "own": column({one.memory_id: _is_own(one, query) for one in candidates.values()}),
+            "date": column({memory_id: _is_in(query, at) for memory_id, at in found.said_at.items()}),
+            "time": marked(TIME) if query.asks_when else nothing,
+            "number": marked(NUMBER) if query.asks_number else nothing,
+            "question": marked(QUESTION),
+            "reply": np.where(asked & (before != np.arange(len(ids))), late[before], 0.0),
+            "exact": column(dict.fromkeys(found.exact, 1.0)),
             "rating": column(found.rated),
         },
     )
@@ -325,6 +313,13 @@ def nearness(
     return dict(zip(tokens, nearest * (weights[counted] / weights.sum()), strict=True))
 
 
+def late_of(near: Mapping[str, Floats]) -> dict[str, float]:
+    """By memory id, how near its words are to those of the query: what `nearness` answers, summed up."""
+    import numpy as np
+
+    return dict(zip(near, np.sum(list(near.values()), axis=1).tolist(), strict=True)) if near else {}
+
+
 def _token_weight(word: str) -> float:
     if not any(character.isalnum() for character in word) or word in ("[CLS]", "[SEP]"):
         return 0.0
@@ -351,29 +346,24 @@ def _near(ids: Sequence[str], found: Signals) -> Floats:
     if not found.near:
         return np.zeros((len(ids), 0))
     # As of similarity as a whole: who was not compared is as near as the last of those that were.
-    last = min(found.near.values(), key=lambda parts: float(parts.sum()))
+    late = late_of(found.near)
+    last = found.near[min(late, key=late.__getitem__)]
     return np.stack([found.near.get(memory_id, last) for memory_id in ids])
 
 
-def _near_beside(ids: Sequence[str], worded: Mapping[str, Worded], near: Floats) -> Floats:
-    """How near each comes to each word of the query together with the turns just before and after it, as far
-    as they are candidates."""
+def _beside(ids: Sequence[str], said: Sequence[Worded]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each the places of the turns just before and after it; its own where they are no candidates."""
     import numpy as np
 
     place = {memory_id: number for number, memory_id in enumerate(ids)}
-    beside = [
-        (place.get(one.previous or "", at), place.get(one.following or "", at))
-        if (one := worded.get(memory_id))
-        else (at, at)
-        for at, memory_id in enumerate(ids)
-    ]
-    before, after = np.array(beside, np.int64).reshape(-1, 2).T
-    return np.maximum(near, np.maximum(near[before], near[after]))
+    before = [place.get(one.previous or "", at) for at, one in enumerate(said)]
+    after = [place.get(one.following or "", at) for at, one in enumerate(said)]
+    return np.array(before, np.int64), np.array(after, np.int64)
 
 
-def _is_named(candidate: Candidate, query: Query) -> bool:
-    """Whether the query names the person who said this, whole or by first name."""
-    key = name_key(candidate.speaker or "")
+def _is_named(speaker: str | None, query: Query) -> bool:
+    """Whether the query names who said something, whole or by first name."""
+    key = name_key(speaker or "")
     return key in query.names or key.split(" ")[0] in query.names
 
 

@@ -30,7 +30,7 @@ from mcp_memory.models import (
     name_key,
 )
 from mcp_memory.reranking import create_reranker
-from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, nearness, read_query
+from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_of, nearness, read_query
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
 from mcp_memory.store.ledger import Connection, entities, facts, filters, index_work, memories
@@ -328,7 +328,7 @@ def _read_closely(connection: Connection, query: Query, scope: Scope, gathered: 
     if gathered.embedded is not None:
         rarity = None if reading is None else reading.rarity
         near = nearness(gathered.embedded, gathered.tokens, rarity)
-        found = replace(found, near=near, late={one: float(parts.sum()) for one, parts in near.items()})
+        found = replace(found, near=near, late=late_of(near))
     if reading is not None:
         found = replace(
             found,
@@ -337,13 +337,12 @@ def _read_closely(connection: Connection, query: Query, scope: Scope, gathered: 
             strangers=reading.strangers(query.capitals),
             size=reading.size,
         )
-    if query.dates or query.phrases:
-        rows = memories.by_id(connection, scope, ids)
-        by_words = (rows[one.memory_id] for one in worded if one.memory_id in rows)
-        exact = (one.id for one in by_words if any(phrase in name_key(one.said) for phrase in query.phrases))
-        found = replace(
-            found, said_at={one.id: one.observed_at for one in rows.values()}, exact=frozenset(exact)
-        )
+    if query.dates:
+        found = replace(found, said_at=memories.observed(connection, ids))
+    if query.phrases:
+        rows = memories.by_id(connection, scope, [one.memory_id for one in worded]).values()
+        exact = (one.id for one in rows if any(phrase in name_key(one.said) for phrase in query.phrases))
+        found = replace(found, exact=frozenset(exact))
     return replace(found, rated=memories.ratings(connection, ids))
 
 

@@ -63,7 +63,7 @@ def _flat(text: str) -> str:
 
 
 def day(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d}"
+    return moment.astimezone(UTC).date().isoformat()
 
 
 def count(memories: int) -> str:

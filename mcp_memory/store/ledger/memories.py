@@ -337,6 +337,14 @@ def by_id(connection: sa.Connection, scope: Scope, ids: Sequence[str]) -> dict[s
 _BY_ID = sa.select(*COLUMNS).where(among(schema.memory.c.id, "ids"), VISIBLE)
 
 
+def observed(connection: sa.Connection, ids: Sequence[str]) -> dict[str, datetime]:
+    """When each was said, whoever may see it."""
+    return {row.id: row.observed_at for row in connection.execute(_OBSERVED, {"ids": ids})}
+
+
+_OBSERVED = sa.select(schema.memory.c.id, schema.memory.c.observed_at).where(among(schema.memory.c.id, "ids"))
+
+
 def recent(
     connection: sa.Connection, scope: Scope, kinds: Sequence[Kind], limit: int, offset: int
 ) -> tuple[Memory, ...]:
