@@ -8,8 +8,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +30,7 @@ from mcp_memory.embedded import Embedded
 from mcp_memory.embedding import create_embedder, spoken
 from mcp_memory.folder import Folder
 from mcp_memory.models import AddRequest, Memory, Scope
+from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.service import Service
 from mcp_memory.store import Draft, Store
 from mcp_memory.store.candidates import Candidate, Filter
@@ -62,7 +63,10 @@ MEASURES = {
     "add_p50_ms": f"`add_memory`, {ADDS:,} one after another, p50, ms",
     "add_p95_ms": "the same, p95, ms",
     "after_p50_ms": "`search_memory` right after them, p50, ms",
-    "text_before_ms": "full text alone, in process, p50 before them, ms",
+    "words_before_ms": "words counted in memory (`search.words_mib`) alone, in process, p50 before them, ms",
+    "words_after_ms": "the same, p50 right after them, ms",
+    "words_ratio": "after / before",
+    "text_before_ms": "full text on disk, for who has more words than that, p50 before them, ms",
     "text_after_ms": "the same, p50 right after them, ms",
     "text_ratio": "after / before",
 }
@@ -86,6 +90,9 @@ def main(
     ] = "10000:1,100000:1,1000000:100",
     real_up_to: Annotated[int, typer.Option(help="Largest case embedded by the shipped model.")] = 10_000,
     adds: Annotated[int, typer.Option(help="Single adds after which full text is timed again.")] = ADDS,
+    words_alone: Annotated[
+        bool, typer.Option("--words-alone", help="Time nothing but full text and words, before and after.")
+    ] = False,
 ) -> None:
     """Measure mcp-memory at several sizes, and print Markdown."""
     chosen = [_case(text, real_up_to) for text in cases.split(",")]
@@ -94,7 +101,7 @@ def main(
     for case in chosen:
         console.print(f"{case.name} …")
         try:
-            rows[case.name] = _measure(case, adds)
+            rows[case.name] = _measure(case, adds, words_alone=words_alone)
         except stdio.ProgramFailed as error:
             print(f"The program failed: {error}", file=sys.stderr)
             raise typer.Exit(1) from error
@@ -113,14 +120,17 @@ def _case(text: str, real_up_to: int) -> Case:
     return Case(int(count), int(users or "1"), int(count) <= real_up_to)
 
 
-def _measure(case: Case, adds: int) -> Row:
+def _measure(case: Case, adds: int, *, words_alone: bool) -> Row:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mcp-memory-scale-")))
         address = None if case.real_model else stack.enter_context(made_vectors.served())
         resident, files = (_program(folder, address, mib) for mib in (None, 0))
         row = _imported(resident, folder, case) if case.real_model else anyio.run(_written, resident, case)
+        if words_alone:
+            return row | anyio.run(_by_words, resident, adds)
         row |= stdio.run(_searched, resident, files)
-        row |= anyio.run(_signals, resident, files, adds)
+        row |= anyio.run(_recall, resident, files)
+        row |= anyio.run(_by_words, resident, adds)
         row |= stdio.run(_added, resident, adds)
         stdio.stop(resident)
     return row
@@ -231,48 +241,68 @@ async def _searched(resident: stdio.Program, files: stdio.Program) -> Row:
     return row | {"owner_peak_mb": peaks["search"] / 1e6, "files_peak_mb": peaks["files"] / 1e6}
 
 
-async def _signals(resident: stdio.Program, files: stdio.Program, adds: int) -> Row:
-    """Inside the program, on the same folder: what one signal alone finds, and how fast."""
+async def _recall(resident: stdio.Program, files: stdio.Program) -> Row:
+    """Inside the program, on the same folder: what similarity in meaning alone finds."""
     where = Filter(Scope(user_id="me"), datetime.now(UTC))
-    exact: list[tuple[Candidate, ...]] = []
-    recall: list[float] = []
-    text: list[float] = []
+    found: list[list[tuple[Candidate, ...]]] = []
     for program in (files, resident):
         config = _config(program)
         embedder = create_embedder(config.embedding)
         vectors = [(await embedder.embed_query(query)).vector for query in synthetic.questions(SAMPLE)]
         await embedder.aclose()
-        async with Service.open(config) as service:
-            store = service._store  # pyright: ignore[reportPrivateUsage] - one signal alone has no other door
-            await service.caught_up(600)
-            await anyio.sleep(2)
-            found = [await store.dense(vector, where, NEAREST) for vector in vectors]
-            if program is files:
-                exact = found
-                continue
-            for ours, theirs in zip(found, exact, strict=True):
-                # What is as near as the last of the exact ones may stand in its place.
-                near = [one for one in ours if one.score >= theirs[-1].score - 1e-5]
-                recall.append(len(near) / len(theirs))
-            text.append(await _full_text(store, where))
-            for statement in synthetic.statements(adds):
-                await service.add(Scope(user_id="me"), AddRequest(content=f"{statement} In process."))
-            text.append(await _full_text(store, where))
+        async with _opened(config) as (_, store):
+            found.append([await store.dense(vector, where, NEAREST) for vector in vectors])
+    recall: list[float] = []
+    for exact, ours in zip(*found, strict=True):
+        # What is as near as the last of the exact ones may stand in its place.
+        near = [one for one in ours if one.score >= exact[-1].score - 1e-5]
+        recall.append(len(near) / len(exact))
+    return {"recall": float(np.mean(recall))}
+
+
+async def _by_words(program: stdio.Program, adds: int) -> Row:
+    """Inside the program: both roads by which words are found, before single adds and right after them."""
+    config = _config(program)
+    # However many words there are: what is measured is either road, not which of them is taken.
+    search = config.search.model_copy(update={"words_mib": 16_384})
+    async with _opened(config.model_copy(update={"search": search})) as (service, store):
+        before = await _both_roads(store)
+        for statement in synthetic.statements(adds):
+            await service.add(Scope(user_id="me"), AddRequest(content=f"{statement} In process."))
+        after = await _both_roads(store)
     return {
-        "recall": float(np.mean(recall)),
-        "text_before_ms": text[0],
-        "text_after_ms": text[1],
-        "text_ratio": text[1] / text[0],
+        f"{road}_{measure}": value
+        for road, was in before.items()
+        for measure, value in (
+            ("before_ms", was),
+            ("after_ms", after[road]),
+            ("ratio", after[road] / was),
+        )
     }
 
 
-async def _full_text(store: Store, where: Filter) -> float:
-    timed: list[float] = []
+async def _both_roads(store: Store) -> dict[str, float]:
+    """Medians, ms, asked by turns: the words counted in memory, and LanceDB's full text."""
+    where = Filter(Scope(user_id="me"), datetime.now(UTC))
+    timed: dict[str, list[float]] = {"words": [], "text": []}
     for query in synthetic.questions(WARM_UP + SEARCHES):
         began = time.perf_counter()
-        await store.full_text(query, where, 100)
-        timed.append(time.perf_counter() - began)
-    return 1000 * stats.percentile(timed[WARM_UP:], 50)
+        reading = await store.read_words(where.scope, query)
+        assert reading is not None
+        reading.best(CANDIDATES)
+        timed["words"].append(time.perf_counter() - began)
+        began = time.perf_counter()
+        await store.full_text(query, where, CANDIDATES)
+        timed["text"].append(time.perf_counter() - began)
+    return {road: 1000 * stats.percentile(seconds[WARM_UP:], 50) for road, seconds in timed.items()}
+
+
+@asynccontextmanager
+async def _opened(config: Config) -> AsyncGenerator[tuple[Service, Store]]:
+    async with Service.open(config) as service:
+        await service.caught_up(600)
+        await anyio.sleep(2)
+        yield service, service._store  # pyright: ignore[reportPrivateUsage] - one signal has no other door
 
 
 def _config(program: stdio.Program) -> Config:
