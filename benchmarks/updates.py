@@ -94,6 +94,19 @@ def _stale(outcome: Outcome, category: str | None) -> list[bool]:
     ]
 
 
+def _stale_alone(outcome: Outcome, category: str | None) -> list[bool]:
+    return [
+        one.stale_alone
+        for one in outcome.judged
+        if one.stale_alone is not None and category in (None, one.story.category)
+    ]
+
+
+def _followed(outcome: Outcome, category: str | None) -> list[bool]:
+    of = (one for one in outcome.judged if one.kind == "now" and category in (None, one.story.category))
+    return [followed for one in of for followed in one.followed]
+
+
 def _held_outdated(outcome: Outcome, category: str | None) -> list[bool]:
     return [
         outdated
@@ -124,6 +137,8 @@ def _unmerged(outcome: Outcome, category: str | None) -> list[bool]:
 MEASURES = (
     Measure("now: right", _judged("now"), {Provider.RULES: "≥ 85", Provider.PERFECT: "≥ 98"}),
     Measure("now: stale as current", _stale, {Provider.RULES: "≤ 5"}),
+    Measure("now: stale with nothing later beside it", _stale_alone, {Provider.RULES: "≤ 5"}),
+    Measure("true, but marked as followed", _followed),
     Measure("now: stale before right", _stale_first),
     Measure("facts held that are outdated", _held_outdated),
     Measure("now: right, nothing stale", _clear),

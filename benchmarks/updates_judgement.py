@@ -38,6 +38,10 @@ class Judged:
     stale: bool | None = None
     stale_first: bool = False
     denied: bool = False
+    stale_alone: bool | None = None
+    """Whether some of that had nothing beside it that was told later of the same thing."""
+    followed: tuple[bool, ...] = ()
+    """Of each statement shown that is still true, whether something was shown as told later of it."""
     outdated: tuple[bool, ...] = ()
     """Of each fact about the thing asked that was held to be current then, whether it was outdated."""
 
@@ -77,9 +81,15 @@ def truth(story: Story, question: Question, answer: str, turns: Mapping[str, int
     if question.kind == "then":
         return Judged(story, question, answer, right and not stale, denied=denied)
     if not question.stale:
-        return Judged(story, question, answer, right, denied=denied)
+        followed = tuple(one.later is not None for one in shown if asked.is_true(one))
+        return Judged(story, question, answer, right, denied=denied, followed=followed)
     stale_first = stale and not any(answering[: misleading.index(True)])
-    return Judged(story, question, answer, right, stale, stale_first, denied)
+    alone = any(
+        is_misleading and not asked.is_brought_up_to_date(one)
+        for one, is_misleading in zip(shown, misleading, strict=True)
+    )
+    followed = tuple(one.later is not None for one in shown if asked.is_true(one))
+    return Judged(story, question, answer, right, stale, stale_first, denied, alone, followed)
 
 
 def held(story: Story, question: Question, answer: str) -> tuple[bool, ...]:
@@ -153,7 +163,9 @@ class _Asked:
         self._current_texts = {straight(fact.text) for fact in current}
         current_turns = {number for fact in current for number in fact.turns}
         self._answering = {n for fact in current if has_any(fact.text, question.right) for n in fact.turns}
-        self._outdated = {number for fact in outdated for number in fact.turns} - current_turns
+        told_outdated = {number for fact in outdated for number in fact.turns}
+        self._outdated = told_outdated - current_turns
+        self._current = current_turns - told_outdated
         self._stale = {
             number
             for fact in outdated
@@ -176,6 +188,16 @@ class _Asked:
         if shown.is_drawn:
             return self.is_stale(shown.text)
         return self._number(shown) in self._stale or self._is_later(shown)
+
+    def is_brought_up_to_date(self, shown: Statement) -> bool:
+        """Whether what is shown as told later of it tells, or repeats, what became of it."""
+        number, later = self._number(shown), self._turns.get(shown.later or "")
+        return number is not None and later is not None and later in self._story.told_after(number)
+
+    def is_true(self, shown: Statement) -> bool:
+        """Whether it is somebody's words, shown as a hit, of which nothing had become outdated by then."""
+        number = self._number(shown)
+        return shown.place == "hit" and number in self._current
 
     def holds(self, shown: Statement) -> bool:
         """Whether it is shown as true. What takes a hit's place is, what stands beside or against one is

@@ -11,14 +11,15 @@ from typing import Literal
 FIRST = 5
 """Hits of an answer that are read."""
 
-Place = Literal["hit", "standing", "against", "replacing", "beside"]
-"""A hit, a memory that holds whatever is asked, what contradicts a hit, what replaced it, a turn beside
-it."""
+Place = Literal["hit", "standing", "against", "replacing", "later", "beside"]
+"""A hit, a memory that holds whatever is asked, what contradicts a hit, what replaced it, what was told later
+of the same thing, a turn beside it."""
 
 _DAY = r"\d{4}-\d\d-\d\d"
 _SAID = r"\[(?P<id>m_\w+)\](?P<by>[^“]*)“(?P<text>.*)”(?P<after>[^”]*)$"
 _HIT = re.compile(rf"(?P<rank>\d+)\. (?:\w+ )?{_SAID}")
 _STANDING = re.compile(rf"- {_SAID}")
+_LATER = re.compile(rf" +later, {_DAY}: \[(?P<id>m_\w+)\](?: “(?P<text>.*)”(?P<after>[^”]*))?$")
 _UNDER = re.compile(rf" +(?:(?P<word>since|but) (?P<day>{_DAY}):? )?{_SAID}")
 _TRUE = re.compile(rf"\(true(?: from (?P<since>{_DAY}))?(?: until (?P<until>{_DAY}))?\)")
 _MEANT = re.compile(rf"\(= ({_DAY}(?:, {_DAY})*)\)")
@@ -42,6 +43,8 @@ class Statement:
     until: date | None = None
     replaced: date | None = None
     meant: tuple[date, ...] = ()
+    later: str | None = None
+    """Id of what is shown as told later of the same thing, which leaves open whether it is true no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,8 @@ def statements(answer: str, first: int = FIRST) -> list[Statement]:
     for line in answer.splitlines():
         if hit := _HIT.match(line):
             blocks.append(_Block(int(hit["rank"]), [_statement(hit, "hit")]))
+        elif (later := _LATER.match(line)) and blocks:
+            _put_later(blocks[-1].statements, later)
         elif (under := _UNDER.match(line)) and blocks:
             _put_under(blocks[-1].statements, under)
         elif said := _STANDING.match(line):
@@ -144,6 +149,13 @@ def _put_under(block: list[Statement], found: re.Match[str]) -> None:
             block.append(_statement(found, "against"))
         case _:
             block.append(_statement(found, "beside"))
+
+
+def _put_later(block: list[Statement], found: re.Match[str]) -> None:
+    block[0] = replace(block[0], later=found["id"])
+    # One that is a hit itself stands there in full.
+    if found["text"] is not None:
+        block.append(Statement(found["id"], found["text"], "later", is_drawn=False))
 
 
 def is_denied(answer: str) -> bool:

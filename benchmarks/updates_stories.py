@@ -146,6 +146,20 @@ class Story(_Written):
             )
         ]
 
+    def told_after(self, number: int) -> set[int]:
+        """The turns that tell, or repeat, what ended anything that this turn told or took its place."""
+        told = {fact.id: fact for fact in self.facts if number in fact.turns}
+        before = {*told, *(one for fact in told.values() for one in fact.repeats)}
+        after: set[str] = set()
+        turns: set[int] = set()
+        # Facts stand in order, and speak of earlier ones only.
+        for fact in self.facts:
+            ends = not (before | after).isdisjoint((*fact.supersedes, *fact.contradicts))
+            if fact.id not in before and (ends or not after.isdisjoint(fact.repeats)):
+                after.add(fact.id)
+                turns.update(fact.turns)
+        return turns - {number}
+
     def current(self, at: datetime) -> list[Fact]:
         """The facts that had been told and were true by then."""
         outdated = self.outdated(at)

@@ -101,6 +101,8 @@ def pack(
         if hit.memory.id in standing_ids:
             met.append(hit.memory)
             continue
+        if hit.later is not None and any(one.memory.id == hit.later.memory.id for one in chosen):
+            hit = hit.model_copy(update={"later": hit.later.model_copy(update={"is_hit": True})})  # noqa: PLW2901 - the same, told shorter
         cost = text.tokens("\n".join(text.hit_lines(before.hits + len(chosen) + 1, hit, is_whole)))
         group = text.group(hit)
         cost += 0 if group in groups else text.tokens(text.group_line(hit))
@@ -108,7 +110,7 @@ def pack(
             break
         if cost > room:
             # Rather the whole of it without what stands beside it than a part of both.
-            hit = hit.model_copy(update={"conflicts": (), "followed": hit.followed[:1]})  # noqa: PLW2901 - less of it
+            hit = hit.model_copy(update={"conflicts": (), "followed": hit.followed[:1], "later": None})  # noqa: PLW2901 - less of it
             lines = text.hit_lines(before.hits + 1, hit, is_whole)
             cost = text.tokens("\n".join(lines)) + text.tokens(text.group_line(hit))
         chosen.append(hit)
@@ -183,8 +185,8 @@ def _cut_sentences(sentences: Sequence[str], room: int) -> tuple[str, ...]:
 
 def _smaller(hit: Hit, over: int) -> Hit | None:
     """A hit that is `over` tokens shorter, as far as it can be; None for one that cannot."""
-    if hit.conflicts or hit.followed:
-        return hit.model_copy(update={"conflicts": (), "followed": ()})
+    if hit.conflicts or hit.followed or hit.later:
+        return hit.model_copy(update={"conflicts": (), "followed": (), "later": None})
     characters = max(len(hit.shown) - over * text.CHARACTERS_PER_TOKEN - 1, SHORTEST)
     if characters >= len(hit.shown) - 1:
         return None
@@ -203,6 +205,7 @@ def with_neighbours(
     is_whole = result.detail == "full"
     room = max_tokens - result.tokens
     seen = {one.memory.id for one in result.hits} | {one.id for one in result.standing}
+    seen |= {one.later.memory.id for one in result.hits if one.later is not None}
     hits: list[Hit] = []
     for hit in result.hits:
         joined: list[Memory] = []

@@ -171,3 +171,19 @@ def newest_first(
             newest = below[newest]
         places.setdefault(newest, replace(by_id[newest], score=one.score))
     return list(places.values()), earlier
+
+
+def later_first(chosen: Sequence[Chosen], later: Mapping[str, Memory]) -> list[Chosen]:
+    """What was told later of the same thing before what it may have made stale, in the better place of the
+    two. `later`: by the id of the earlier, as far as it is among them."""
+    by_id = {one.memory.id: one for one in chosen}
+    ordered: dict[str, Chosen] = {}
+    for one in chosen:
+        told = [one]
+        # Times order every chain of such pairs, so each ends.
+        while (newer := later.get(told[-1].memory.id)) is not None and newer.id in by_id:
+            told.append(by_id[newer.id])
+        for newest in reversed(told):
+            better = max(newest.score, one.score)
+            ordered.setdefault(newest.memory.id, replace(newest, score=better))
+    return list(ordered.values())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mcp_memory import text
 from mcp_memory.answer import Shown, make_cursor, most_hits, pack, read_cursor, with_neighbours
 from mcp_memory.background import side_by_side
-from mcp_memory.choosing import Chosen, by_relevance, choose, current_first, newest_first
+from mcp_memory.choosing import Chosen, by_relevance, choose, current_first, later_first, newest_first
 from mcp_memory.conditions import read_condition
 from mcp_memory.confidence import LOOKED_AT, Judgement, judge
 from mcp_memory.config import SearchConfig, Weights
@@ -21,6 +21,7 @@ from mcp_memory.models import (
     Change,
     Confidence,
     Hit,
+    Later,
     Memory,
     Repetition,
     Scope,
@@ -31,6 +32,7 @@ from mcp_memory.models import (
 )
 from mcp_memory.reranking import create_reranker
 from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_of, nearness, read_query
+from mcp_memory.staleness import later_told
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
 from mcp_memory.store.ledger import Connection, entities, facts, filters, index_work, memories
@@ -74,6 +76,8 @@ class _Asked:
     shown: Shown
     limit: int
     max_tokens: int
+    reading: Reading | None
+    pairs_by_words: bool
 
     @property
     def scope(self) -> Scope:
@@ -105,9 +109,13 @@ class _Ranking:
 
 
 class Searcher:
-    """Searches one store."""
+    """Searches one store. With `pairs_by_words` answers about now show beside what was said what its speaker
+    said later of it: for where no model compares the two."""
 
-    def __init__(self, store: Store, embedder: Embedder, config: SearchConfig) -> None:
+    def __init__(
+        self, store: Store, embedder: Embedder, config: SearchConfig, *, pairs_by_words: bool = False
+    ) -> None:
+        self._pairs_by_words = pairs_by_words
         self._reranker = create_reranker(config.reranker)
         self._store = store
         self._ledger = store.ledger
@@ -146,6 +154,8 @@ class Searcher:
             shown,
             request.limit or self._config.limit,
             request.max_tokens or self._config.max_tokens,
+            gathered.reading,
+            self._pairs_by_words,
         )
         enough = max(len(shown.numbers) + most_hits(asked.limit, asked.max_tokens), COMPARED)
         weights, readings = self._config.weights, ((query, gathered), *put_otherwise)
@@ -355,6 +365,8 @@ def _answer(
     followed = facts.followed(connection, scope, ids, asked.where.valid_until)
     chosen = current_first(asked.query, ranking.chosen, followed)
     chosen, conflicts = newest_first(connection, chosen)
+    later = _later(asked, ranking, chosen, followed)
+    chosen = later_first(chosen, later)
     goes_on = asked.request.cursor is not None
     standing = () if goes_on or asked.allowed is not None else _standing(connection, scope, ranking, chosen)
     changes = _changes(connection, asked, ranking) if asked.request.changes and not goes_on else ()
@@ -373,7 +385,9 @@ def _answer(
         return make_cursor(scope, asked.request, Shown(before.hits + hits, before.numbers | own))
 
     result = pack(
-        _hits(connection, asked, page, _bands(ranking, chosen, is_first=not goes_on), conflicts, followed),
+        _hits(
+            connection, asked, page, _bands(ranking, chosen, is_first=not goes_on), conflicts, followed, later
+        ),
         standing,
         changes,
         known=known,
@@ -415,6 +429,7 @@ def _hits(
     bands: Mapping[str, Confidence],
     conflicts: Mapping[str, Sequence[Memory]],
     followed: Mapping[str, Sequence[Succession]],
+    later: Mapping[str, Memory],
 ) -> Iterator[Hit]:
     """What was chosen as hits, with what took the place of it."""
     said_again = memories.repetitions(connection, [one.memory.id for one in page])
@@ -433,8 +448,36 @@ def _hits(
             repeated=Repetition(times=times, last=last) if times > 1 else None,
             conflicts=tuple(conflicts.get(memory.id, ())),
             followed=by_relevance(asked.query, followed.get(memory.id, ()))[:FOLLOWED],
+            later=_as_later(later.get(memory.id), words),
             facts=one.facts,
         )
+
+
+def _later(
+    asked: _Asked,
+    ranking: _Ranking,
+    chosen: Sequence[Chosen],
+    followed: Mapping[str, Sequence[Succession]],
+) -> Mapping[str, Memory]:
+    """What was told later of the same thing, by the id of the earlier, where an answer about now may need it
+    and nothing that was understood says it."""
+    where = asked.where
+    is_bounded = any((where.since, where.until, where.valid_since, where.valid_until))
+    if not asked.pairs_by_words or not ranking.known or asked.query.asks_past or is_bounded:
+        return {}
+    looked_at = [one.memory for one in chosen[:COMPARED]]
+    told = later_told(looked_at, asked.request.query, asked.reading)
+    return {
+        one.id: told[one.id]
+        for one in looked_at
+        if one.id in told and not followed.get(one.id) and one.valid_until is None
+    }
+
+
+def _as_later(memory: Memory | None, words: Sequence[str]) -> Later | None:
+    if memory is None:
+        return None
+    return Later(memory=memory, shown=text.excerpt(memory.text, words))
 
 
 def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[Change, ...]:

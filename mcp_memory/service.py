@@ -124,7 +124,9 @@ class Service:
         self._store = store
         self._ledger = store.ledger
         self._embedder = embedder
-        self.searcher = Searcher(store, embedder, config.search)
+        self.searcher = Searcher(
+            store, embedder, config.search, pairs_by_words=config.extraction.provider == "rules"
+        )
         model = create_model(config, reads_like_instruction)
         self._model = None if model is None else MeteredModel(model, store.ledger, config.llm)
         self.news = News()

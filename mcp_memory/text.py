@@ -23,6 +23,7 @@ from mcp_memory.models import (
     ForgetResult,
     Hidden,
     Hit,
+    Later,
     Memory,
     MemoryDetail,
     Profile,
@@ -198,12 +199,21 @@ def hit_lines(rank: int, hit: Hit, is_whole: bool = False) -> list[str]:
     line = f"{rank}. {mark}[{memory.id}]{_said_by(memory)} {shown}{said}{why}"
     against = (f"   but {day(one.observed_at)} {_brief(one, is_whole)}" for one in hit.conflicts)
     since = (followed_line(one, is_whole) for one in hit.followed)
-    return [line, *since, *against, *(neighbour_line(one, is_whole) for one in hit.neighbours)]
+    later = [later_line(hit.later)] if hit.later is not None else []
+    return [line, *since, *later, *against, *(neighbour_line(one, is_whole) for one in hit.neighbours)]
 
 
 def followed_line(succession: Succession, is_whole: bool = False) -> str:
     """What took the place of a hit: `   since 2024-03-01: [m_…] “Ann lives in Porto.”`"""
     return f"   since {day(succession.at)}: {_brief(succession.new, is_whole)}"
+
+
+def later_line(later: Later) -> str:
+    """What was said later of the same thing: `   later, 2024-03-01: [m_…] “We have the keys in Porto!”`, or
+    without its words where these are a hit themselves."""
+    memory = later.memory
+    quoted = "" if later.is_hit else f" “{later.shown}”{_warning(memory)}"
+    return f"   later, {day(memory.observed_at)}: [{memory.id}]{quoted}"
 
 
 def change_line(change: Change, is_whole: bool = False) -> str:

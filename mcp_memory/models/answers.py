@@ -58,6 +58,17 @@ class Change(Value):
     at: Moment
 
 
+class Later(Value):
+    """What the speaker of a hit told later of the same thing, as far as words alone can tell: nobody has
+    compared the two."""
+
+    memory: Memory
+    shown: str
+    """The text as the answer quotes it: whole, or the part of it that the query is about."""
+    is_hit: bool = False
+    """Whether it is a hit of the answer itself, and need not be quoted."""
+
+
 class Hit(Value):
     """A memory that answers a query. `score` is the weighted sum of its signals: it orders the hits of one
     query, and no more than that."""
@@ -77,6 +88,8 @@ class Hit(Value):
     """What says otherwise of the same thing, said before it."""
     followed: tuple[Succession, ...] = ()
     """What took the place of it, or of facts that were drawn from it, what the query is about first."""
+    later: Later | None = None
+    """Only where no model compares what is said, and nothing is known to have taken the place of it."""
     facts: tuple[Memory, ...] = ()
     """Facts drawn from it that were found too and are shown as one with it."""
 

@@ -110,6 +110,7 @@ class ShownHit(ShownMemory):
     conflicts: list[ShownMemory] | None = None
     followed_by: list[ShownMemory] | None = None
     followed_since: str | None = None
+    later: ShownMemory | None = None
     facts: list[ShownMemory] | None = None
 
 
@@ -458,6 +459,7 @@ def _shown_hit(hit: Hit, limit: int | None) -> ShownHit:
         conflicts=[_shown(one, limit) for one in hit.conflicts] or None,
         followed_by=[_shown(one.new, limit) for one in hit.followed] or None,
         followed_since=iso(hit.followed[0].at) if hit.followed else None,
+        later=None if hit.later is None else _shown(hit.later.memory, limit),
         facts=[_shown(one, limit) for one in hit.facts] or None,
     )
 

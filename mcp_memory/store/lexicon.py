@@ -248,6 +248,10 @@ class Reading:
         total = sum(len(one) for one in self._lexicons)
         return max((math.log(1 + (total - n + 0.5) / (n + 0.5)) for n in having), default=0.0)
 
+    def share(self, word: str) -> float:
+        """The part of the memories here that have a word, or the rarest part of it; 0 to 1."""
+        return min((self._having(_term(stem)) for stem in stems(word)), default=0) / max(self.size, 1)
+
     def _having(self, term: int) -> int:
         """How many memories have it."""
         return sum(one.having(term) for one in self._lexicons)

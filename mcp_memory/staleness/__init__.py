@@ -1,0 +1,182 @@
+"""Which of the statements that answer a question are likely stale, as far as words alone can tell: those of
+which the same speaker told something newer.
+
+It is update detection for where no model compares what is said. A later statement is taken for an update of
+an earlier one when it tells of a change and both speak of the thing asked about, or when both measure that
+thing and the measures differ. What comes out is a hint and no judgement: nothing is ended by it, and the
+earlier statement is shown with the later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from mcp_memory.models import Kind, Memory
+from mcp_memory.staleness.statements import Statement, Topic, read_statements, read_topic
+from mcp_memory.staleness.vocabulary import CORRECTS, OTHERS, Change
+
+KINDS: frozenset[Kind] = frozenset({"message", "fact", "preference", "event", "plan"})
+"""What somebody states; what is always to be done, and summaries, go stale in other ways."""
+FIRST = 10
+"""Memories, the best of those found, in which a change may be told without a word of the question."""
+ENOUGH = {Change.DENIED: 2.5, Change.HINTED: 1.5, Change.BESIDE: 1.5, Change.PLAIN: 1.0}
+"""Weight of what two statements must share, by how plainly the later one tells of a change. These and the
+weights below were set on half of the questions of LoCoMo and LongMemEval (README, "What is true now")."""
+ENOUGH_MEASURED = 1.2
+"""The same of two measures; 1 if what is counted is what the question asks for."""
+ENOUGH_UNASKED = 1.2
+"""Weight of shared words of which the question has none."""
+FIELD, CHANGED, AROUND = 1.0, 0.5, 0.5
+"""Weight of one field of life, of a word that is what was ended, and of words of the question that stand in
+both texts, though not in both sentences."""
+ASKED, OTHER, PERSON = 1.0, 0.7, 0.6
+"""Weight of a rare word: one of the question, any other, and the name of whom it asks about, of whom much
+else is said too."""
+COVERED = 0.3
+"""Share of the question's words that both must speak of, unless the change is plain."""
+FEW, SCARCE, COMMON = 3, 0.04, 0.12
+"""Memories that may have a rare word in any case; the share of them up to which it is rare, and from which it
+weighs least."""
+LEAST_ASKED = 0.5
+"""Of the weight of a word of the question, however common it is."""
+ONE_TALK = timedelta(hours=1)
+"""Within it nothing changes; only mistakes are corrected."""
+
+
+class Words(Protocol):
+    """The words of all memories of an owner."""
+
+    @property
+    def size(self) -> int:
+        """How many memories there are."""
+        ...
+
+    def share(self, word: str) -> float:
+        """The part of them that have a word, 0 to 1."""
+        ...
+
+
+def later_told(memories: Sequence[Memory], question: str, known: Words | None) -> dict[str, Memory]:
+    """By id of a memory, the last of the others in which its speaker tells what became of the same thing.
+
+    `memories` are what was found, best first. Without `known` words, where they are too many to be held, each
+    counts as rare.
+    """
+    topic = read_topic(question)
+    first = {one.id for one in memories[:FIRST]}
+    by_speaker: dict[str | None, list[tuple[Memory, list[Statement]]]] = {}
+    for memory in sorted(memories, key=lambda one: one.observed_at):
+        if memory.kind not in KINDS or memory.role not in (None, "user"):
+            continue
+        is_of_asked = topic.asks_of_self or topic.names(memory.speaker)
+        read = read_statements(memory.text, topic, is_of_asked=is_of_asked, is_whole=memory.id in first)
+        if read:
+            by_speaker.setdefault(memory.speaker, []).append((memory, read))
+    weigh = _Weighing(topic, known)
+    found: dict[str, Memory] = {}
+    for told in by_speaker.values():
+        for place, (old, before) in enumerate(told):
+            for new, after in reversed(told[place + 1 :]):
+                is_one_talk = new.observed_at - old.observed_at < ONE_TALK
+                if new.observed_at > old.observed_at and weigh.updates(
+                    after, before, is_one_talk=is_one_talk
+                ):
+                    found[old.id] = new
+                    break
+    return found
+
+
+class _Weighing:
+    """How much of what is asked about two statements share."""
+
+    def __init__(self, topic: Topic, known: Words | None) -> None:
+        self._topic = topic
+        self._known = known
+        self._weights: dict[str, float] = {}
+
+    def updates(self, after: Sequence[Statement], before: Sequence[Statement], *, is_one_talk: bool) -> bool:
+        """Whether any of the later statements updates any of the earlier ones."""
+        return any(
+            self._updates(new, old)
+            for new in after
+            if (new.change or new.measures) and (not is_one_talk or CORRECTS.search(new.text))
+            for old in before
+        )
+
+    def _updates(self, new: Statement, old: Statement) -> bool:
+        if not _may_be_of_one(new, old):
+            return False
+        # What costs most is asked last.
+        if new.change and self._shared(new, old) >= ENOUGH[new.change]:
+            plain = new.change >= Change.BESIDE
+            is_change = not old.is_over and (plain or not (new.is_undecided or old.is_undecided))
+        else:
+            is_change = False
+        return (is_change or self._measures_anew(new, old)) and new.is_stated and old.is_stated
+
+    def _measures_anew(self, new: Statement, old: Statement) -> bool:
+        # "30 hours of Zelda, 5 hours of Tetris" are two things.
+        if not new.measures or not old.measures or (new.names and old.names and not new.names & old.names):
+            return False
+        for one in new.measures:
+            for other in old.measures:
+                if one.differs(other):
+                    counts_asked = not self._topic.stems.isdisjoint(one.of & other.of)
+                    if self._shared(new, old) >= (1.0 if counts_asked else ENOUGH_MEASURED):
+                        return True
+        return False
+
+    def _shared(self, new: Statement, old: Statement) -> float:
+        topic = self._topic
+        shared = new.words.keys() & old.words.keys()
+        fields = new.fields & old.fields & topic.fields if _is_of_asked(new, old) else frozenset[str]()
+        if not fields and shared <= topic.people:
+            return 0.0
+        weight = sum(self._weight(stem, new.words[stem]) for stem in shared)
+        if fields:
+            weight += FIELD
+        if around := (new.around & old.around) - shared - topic.people:
+            weight += AROUND
+        changed = not new.changed.isdisjoint(shared)
+        if not fields and not changed:
+            asked = shared & topic.stems
+            if not asked and weight < ENOUGH_UNASKED:
+                return 0.0
+            covered = len(asked) + len(around) / 2
+            if new.change is not Change.PLAIN and covered < COVERED * len(topic.stems):
+                return 0.0
+        return weight + CHANGED * changed
+
+    def _weight(self, stem: str, word: str) -> float:
+        known = self._weights.get(stem)
+        if known is None:
+            known = self._weights[stem] = self._weigh(stem, word)
+        return known
+
+    def _weigh(self, stem: str, word: str) -> float:
+        if stem in self._topic.people:
+            return PERSON
+        rare = 1.0
+        part = 0.0 if self._known is None else self._known.share(word)
+        if self._known is not None and part * self._known.size > FEW:
+            rare -= min(max((part - SCARCE) / (COMMON - SCARCE), 0.0), 1.0)
+        if stem in self._topic.stems:
+            return ASKED * (LEAST_ASKED + (1 - LEAST_ASKED) * rare)
+        return OTHER * rare
+
+
+def _may_be_of_one(new: Statement, old: Statement) -> bool:
+    """Whether two statements may be about the same person. Who "she" is nobody says: not the speaker."""
+    some, others = new.subject, old.subject
+    if not some or not others or some == others:
+        return True
+    return not OTHERS.isdisjoint((some, others)) and "I" not in (some, others)
+
+
+def _is_of_asked(new: Statement, old: Statement) -> bool:
+    """Whether both are about whom the question is about, as far as subjects tell."""
+    if new.is_of_asked:
+        return new.subject == old.subject == "I"
+    return "I" not in (new.subject, old.subject)

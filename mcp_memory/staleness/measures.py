@@ -1,0 +1,148 @@
+"""Numbers, amounts, days and times in a sentence, with what they are a number of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mcp_memory.words import FUNCTION_WORDS, stems
+
+BEFORE, BEHIND = 3, 3
+"""Words before and behind a number among which stands what is counted: "20 more titles", "episode 10"."""
+
+_CARDINALS = {
+    word: str(number)
+    for number, word in enumerate(
+        """
+        zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+        seventeen eighteen nineteen twenty
+        """.split()
+    )
+}
+_ORDINALS = {
+    word: str(number)
+    for number, word in enumerate(
+        "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split(), 3
+    )
+}
+_NUMBERS = {
+    **_CARDINALS,
+    **_ORDINALS,
+    **{"once": "1", "twice": "2", "thrice": "3", "dozen": "12", "every": "1"},
+    **{
+        "thirty": "30",
+        "forty": "40",
+        "fifty": "50",
+        "sixty": "60",
+        "seventy": "70",
+        "eighty": "80",
+        "ninety": "90",
+    },
+}
+_TIMES = frozenset(("once", "twice", "thrice"))
+_WEEKDAYS = {
+    form: day
+    for day in ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+    for form in (day, f"{day}s")
+}
+_MONTHS = {
+    form: name[:3]
+    for name in (
+        "january february march april may june july august september october november december".split()
+    )
+    for form in (name, name[:3])
+} | {"sept": "sep"}
+_SPANS = frozenset("minut hour day week month year time".split())
+_PASSING = frozenset(("last", "next", "this", "past"))
+"""Before a weekday: then it is one day, and not the day on which something always is."""
+COUNTING = frozenset((*_NUMBERS, *_WEEKDAYS))
+"""Words that are measures though they have no digit."""
+
+_DIGITS = re.compile(r"[$£€]?v?(\d[\d,]*(?:[.:]\d+)*)(.*)", re.DOTALL)
+_ORDINAL_ENDS = frozenset(("st", "nd", "rd", "th"))
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A value of a kind. `of` are the stems of the words beside a count, which say what is counted."""
+
+    kind: Literal["count", "money", "clock", "date", "weekday"]
+    value: str
+    of: frozenset[str] = frozenset()
+
+    @property
+    def counts_time(self) -> bool:
+        """Whether nothing but time is counted: "for six months"."""
+        return self.of <= _SPANS
+
+    def differs(self, other: Measure) -> bool:
+        """Whether it is another value of what may be the same thing."""
+        if self.kind != other.kind or self.value == other.value:
+            return False
+        return self.kind != "count" or not self.of.isdisjoint(other.of)
+
+
+def measures(words: Sequence[str]) -> Iterator[Measure]:
+    """The measures among the words of a sentence, which are folded."""
+    for place, word in enumerate(words):
+        if word in COUNTING:
+            yield from _named(words, place)
+        elif not word[0].isalpha():
+            yield from _written(words, place)
+
+
+def _written(words: Sequence[str], place: int) -> Iterator[Measure]:
+    """A measure with digits."""
+    word = words[place]
+    read = _DIGITS.match(word)
+    if read is None:
+        return
+    digits, unit = read[1].replace(",", ""), read[2]
+    if word[0] in "$£€":
+        yield Measure("money", digits)
+    elif ":" in digits or unit in ("am", "pm") or words[place + 1 : place + 2] in (["am"], ["pm"]):
+        yield Measure("clock", digits)
+    elif month := next((_MONTHS[one] for one in _beside(words, place, 2) if one in _MONTHS), None):
+        yield Measure("date", f"{month} {digits}")
+    elif not (len(digits) == 4 and digits.startswith(("19", "20")) and not unit):
+        # A number of four digits alone is a year more often than anything else.
+        units = {unit} - {""} - _ORDINAL_ENDS
+        yield from _count(digits, units, words, place)
+
+
+def _named(words: Sequence[str], place: int) -> Iterator[Measure]:
+    """A measure in words."""
+    word = words[place]
+    if word in _WEEKDAYS:
+        if place == 0 or words[place - 1] not in _PASSING:
+            yield Measure("weekday", _WEEKDAYS[word])
+        return
+    if word in _TIMES:
+        yield Measure("count", _NUMBERS[word], frozenset(("time",)))
+        return
+    if word in ("one", "every"):
+        # "One" alone is a pronoun, and "every" tells how often only before a time.
+        following = [stem for one in words[place + 1 : place + 2] for stem in stems(one)]
+        if not _SPANS.isdisjoint(following):
+            yield Measure("count", "1", frozenset(following))
+        return
+    yield from _count(_NUMBERS[word], set(), words, place)
+
+
+def _count(value: str, units: set[str], words: Sequence[str], place: int) -> Iterator[Measure]:
+    behind = [one for one in words[place + 1 : place + 1 + BEHIND] if _is_content(one)][:2]
+    before = [one for one in words[max(place - BEFORE, 0) : place] if _is_content(one)][-2:]
+    of = units | {stem for one in (*before, *behind) for stem in stems(one)}
+    if of:
+        yield Measure("count", value, frozenset(of))
+
+
+def _is_content(word: str) -> bool:
+    return word[0].isalpha() and "'" not in word and word not in FUNCTION_WORDS
+
+
+def _beside(words: Sequence[str], place: int, reach: int) -> Iterator[str]:
+    yield from words[max(place - reach, 0) : place]
+    yield from words[place + 1 : place + 1 + reach]

@@ -1,0 +1,268 @@
+"""What a question is about, and which sentences of a text say something of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from mcp_memory.extraction.sentences import is_stated, stated_before
+from mcp_memory.staleness.measures import COUNTING, Measure, measures
+from mcp_memory.staleness.vocabulary import (
+    ADVISES,
+    ANCHORS,
+    BEGINS,
+    CHANGES,
+    FIELDS_OF,
+    HINTED_ANCHORS,
+    HINTED_PHRASE,
+    KIN,
+    LIGHT,
+    NEW,
+    OTHERS,
+    PAST,
+    PLAIN_PHRASE,
+    PRESENT,
+    SPEAKER,
+    UNDECIDED,
+    Change,
+)
+from mcp_memory.words import FUNCTION_WORDS, stemmer
+
+READ = 2_000
+"""Characters of one text that are looked at: more is pasted or dictated, and costs time."""
+REACH = 4
+"""Words behind "quit" or "sold" among which stands what was quit or sold."""
+
+_ENDS = re.compile(r"(?<=[.!?…])\s+|\n+|;|(?<=…)")
+_TOKEN = re.compile(r"[$£€]?\d[\d,]*(?:[.:]\d+)*\w*|[^\W\d_][^\W_]*(?:['&][^\W\d_]+)?")
+_OWN = frozenset(("i", "my", "me", "mine", "we", "our", "i'm", "i've"))
+_ASKING = frozenset(("does", "do", "did", "is", "has", "are", "was", "were", "will", "can", "should"))
+_LIVING = re.compile(r"\bfor a living\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """What a question is about: its words by their stems, those of them that name a person, and fields of
+    life. `words` are as written, those of the fields among them."""
+
+    stems: frozenset[str]
+    people: frozenset[str]
+    fields: frozenset[str]
+    words: frozenset[str]
+    asks_of_self: bool
+    pattern: re.Pattern[str] | None
+    """Finds what speaks of it; None where it is about nothing."""
+
+    def names(self, speaker: str | None) -> bool:
+        """Whether the question is about this speaker, who says "I" of it."""
+        return speaker is not None and not self.stems.isdisjoint(_stems(_folded(speaker)))
+
+
+def read_topic(question: str) -> Topic:
+    """What a question is about."""
+    tokens = _TOKEN.findall(_straight(question))
+    fields: set[str] = set()
+    people: set[str] = set()
+    words: list[str] = []
+    for place, token in enumerate(tokens):
+        word = token.lower().removesuffix("'s")
+        fields |= FIELDS_OF.get(word, frozenset())
+        if _is_worth(word):
+            words.append(word)
+            # "Where does Ravi work?", "Ravi's job": who has many sides; the other words say which is meant.
+            if (
+                token[0].isupper()
+                and place
+                and (token.endswith("'s") or tokens[place - 1].lower() in _ASKING)
+            ):
+                people.add(word)
+    if _LIVING.search(question):
+        fields = (fields - {"home"}) | {"work"}
+        words = [one for one in words if one != "living"]
+    roots = _stems(words)
+    stems = frozenset(root for root in roots if root not in _LIGHT_STEMS)
+    of_fields = frozenset(word for word, of in FIELDS_OF.items() if of & fields)
+    heads = {word[: max(len(root) - 1, 3)] for word, root in zip(words, roots, strict=True)} | of_fields
+    return Topic(
+        stems=stems,
+        people=frozenset(root for word, root in zip(words, roots, strict=True) if word in people),
+        fields=frozenset(fields),
+        words=frozenset(words) | of_fields,
+        asks_of_self=not _OWN.isdisjoint(token.lower() for token in tokens),
+        pattern=re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(heads)))})", re.IGNORECASE)
+        if heads
+        else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence. `words` are those worth sharing, by their stems as they are written; `around`, of the
+    whole text, the stems of the topic; `subject` is `I`, one of kin, `he` and the like, or empty."""
+
+    text: str
+    words: dict[str, str]
+    around: frozenset[str]
+    names: frozenset[str]
+    """Stems of names, as far as capitals tell."""
+    changed: frozenset[str]
+    """Stems of what was ended or replaced."""
+    change: Change
+    fields: frozenset[str]
+    subject: str
+    is_of_asked: bool
+    """Whether who speaks is whom the question is about."""
+    measures: tuple[Measure, ...]
+
+    @property
+    def is_stated(self) -> bool:
+        return is_stated(self.text)
+
+    @property
+    def is_undecided(self) -> bool:
+        return UNDECIDED.search(self.text) is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it tells of what happened once, or only comments: "We had lunch at Gino's"."""
+        if ADVISES.search(self.text):
+            return True
+        folded = _folded(self.text)
+        return (
+            PRESENT.isdisjoint(folded)
+            and BEGINS.isdisjoint(folded)
+            and PAST.search(self.text.lower()) is not None
+        )
+
+
+def read_statements(text: str, topic: Topic, *, is_of_asked: bool, is_whole: bool) -> list[Statement]:
+    """The sentences that speak of the topic, or all; of those that ask what they state before they do."""
+    text = _straight(text[:READ])
+    pattern = topic.pattern
+    if not is_whole and (pattern is None or not pattern.search(text)):
+        return []
+    parts = [part for part in _ENDS.split(text) if part and not part.isspace()]
+    tokens = [_TOKEN.findall(part) for part in parts]
+    stems = _stems_by_word(chain.from_iterable(tokens))
+    around = topic.stems.intersection(stems.values())
+    changes = [_change(part, words, topic) for part, words in zip(parts, tokens, strict=True)]
+    found: list[Statement] = []
+    for place, (part, words) in enumerate(zip(parts, tokens, strict=True)):
+        if not is_whole and not (pattern and pattern.search(part)):
+            continue
+        said, change = part, changes[place]
+        if part.rstrip().endswith("?"):
+            said = stated_before(part)
+            words = words[: len(_TOKEN.findall(said))]  # noqa: PLW2901 - as many as are stated
+            change = _change(said, words, topic)
+        if not words:
+            continue
+        beside = (*changes[max(place - 1, 0) : place], *changes[place + 1 : place + 2])
+        if change < Change.BESIDE and Change.PLAIN in beside:
+            change = Change.BESIDE
+        found.append(_statement(said, words, stems, change, around, is_of_asked=is_of_asked))
+    return found
+
+
+def _statement(
+    text: str,
+    tokens: Sequence[str],
+    stems: Mapping[str, str],
+    change: Change,
+    around: frozenset[str],
+    *,
+    is_of_asked: bool,
+) -> Statement:
+    folded = [token.lower() for token in tokens]
+    by_stem = {stems[token]: token for token in tokens if token in stems}
+    fields = frozenset(chain.from_iterable(FIELDS_OF[word] for word in folded if word in FIELDS_OF))
+    counts = not COUNTING.isdisjoint(folded) or any(not word[0].isalpha() for word in folded)
+    return Statement(
+        text=text,
+        words=by_stem,
+        around=around,
+        names=frozenset(stem for stem, token in by_stem.items() if token[0].isupper() and token != tokens[0]),
+        changed=_changed(folded, tokens, stems) if change is Change.PLAIN else frozenset(),
+        change=change,
+        fields=fields,
+        subject=_subject(folded),
+        is_of_asked=is_of_asked,
+        measures=tuple(measures(folded)) if counts else (),
+    )
+
+
+def _change(text: str, tokens: Sequence[str], topic: Topic) -> Change:
+    """How plainly a sentence tells of a change."""
+    words = {token.lower() for token in tokens}
+    change = max((CHANGES[word] for word in words & CHANGES.keys()), default=Change.NONE)
+    if change < Change.PLAIN and not ANCHORS.isdisjoint(words) and PLAIN_PHRASE.search(text):
+        return Change.PLAIN
+    if change < Change.HINTED:
+        if not HINTED_ANCHORS.isdisjoint(words) and HINTED_PHRASE.search(text):
+            return Change.HINTED
+        if not NEW.isdisjoint(words):
+            near = (
+                tokens[place + 1 : place + 3] for place, token in enumerate(tokens) if token.lower() in NEW
+            )
+            if not topic.words.isdisjoint(token.lower() for token in chain.from_iterable(near)):
+                return Change.HINTED
+    return change
+
+
+def _changed(folded: Sequence[str], tokens: Sequence[str], stems: Mapping[str, str]) -> frozenset[str]:
+    """Stems of the words behind what ends or replaces, each the last of its kind: of a yoga getaway that was
+    cancelled the getaway, and not yoga."""
+    return frozenset(
+        stems[token]
+        for place, ends in enumerate(folded)
+        if CHANGES.get(ends) is Change.PLAIN
+        for at, token in enumerate(tokens[place + 1 : place + 1 + REACH], place + 1)
+        if token in stems and (at + 1 == len(tokens) or tokens[at + 1] not in stems)
+    )
+
+
+def _subject(folded: Sequence[str]) -> str:
+    """Whom a sentence is about, as far as its first words tell."""
+    if CHANGES.get(folded[0]) is Change.PLAIN:
+        # "Quit my job."
+        return "I"
+    for place, word in enumerate(folded):
+        if word in SPEAKER:
+            owned = (one.removesuffix("'s") for one in folded[place + 1 : place + 3])
+            return next((one for one in owned if one in KIN), "I") if word in ("my", "our") else "I"
+        if word in OTHERS and place < 3:
+            return word
+    return ""
+
+
+def _is_worth(word: str) -> bool:
+    return len(word) > 1 and word not in _IDLE and word[0].isalpha() and "'" not in word
+
+
+def _stems_by_word(tokens: Iterable[str]) -> dict[str, str]:
+    """The stems of the words worth sharing, by how they are written."""
+    worth = {
+        token: word
+        for token in dict.fromkeys(tokens)
+        if (word := token.lower().removesuffix("'s")) not in CHANGES and _is_worth(word)
+    }
+    found = zip(worth, _stems(list(worth.values())), strict=True)
+    return {token: stem for token, stem in found if stem not in _LIGHT_STEMS}
+
+
+def _folded(text: str) -> list[str]:
+    return [token.lower() for token in _TOKEN.findall(text)]
+
+
+def _straight(text: str) -> str:
+    return text.replace("\u2019", "'")
+
+
+def _stems(words: list[str]) -> list[str]:
+    return stemmer().stemWords(words)
+
+
+_IDLE = LIGHT | FUNCTION_WORDS
+_LIGHT_STEMS = frozenset(_stems(sorted(LIGHT)))
