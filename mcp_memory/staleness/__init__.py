@@ -21,28 +21,28 @@ KINDS: frozenset[Kind] = frozenset({"message", "fact", "preference", "event", "p
 """What somebody states; what is always to be done, and summaries, go stale in other ways."""
 FIRST = 10
 """Memories, the best of those found, in which a change may be told without a word of the question."""
-ENOUGH = {Change.DENIED: 2.5, Change.HINTED: 1.5, Change.BESIDE: 1.5, Change.PLAIN: 1.0}
+ENOUGH = {Change.DENIED: 2.0, Change.HINTED: 1.5, Change.BESIDE: 1.5, Change.PLAIN: 1.4}
 """Weight of what two statements must share, by how plainly the later one tells of a change. These and the
 weights below were set on half of the questions of LoCoMo and LongMemEval (README, "What is true now")."""
 ENOUGH_MEASURED = 1.2
-"""The same of two measures; 1 if what is counted is what the question asks for."""
+"""The same of two measures; 1 if what is counted is what the question asks for, or the change is plain."""
 ENOUGH_UNASKED = 1.2
 """Weight of shared words of which the question has none."""
 FIELD, CHANGED, AROUND = 1.0, 0.5, 0.5
 """Weight of one field of life, of a word that is what was ended, and of words of the question that stand in
 both texts, though not in both sentences."""
-ASKED, OTHER, PERSON = 1.0, 0.7, 0.6
-"""Weight of a rare word: one of the question, any other, and the name of whom it asks about, of whom much
-else is said too."""
+ASKED, NAMED, OTHER, PERSON = 1.0, 1.4, 0.7, 0.6
+"""Weight of a rare word: one of the question, a name in it, any other word, and the name of whom it asks
+about, of whom much else is said too."""
 COVERED = 0.3
 """Share of the question's words that both must speak of, unless the change is plain."""
-FEW, SCARCE, COMMON = 3, 0.04, 0.12
+FEW, SCARCE, COMMON = 8, 0.04, 0.12
 """Memories that may have a rare word in any case; the share of them up to which it is rare, and from which it
 weighs least."""
 LEAST_ASKED = 0.5
 """Of the weight of a word of the question, however common it is."""
-ONE_TALK = timedelta(hours=1)
-"""Within it nothing changes; only mistakes are corrected."""
+ONE_TALK, ONE_DAY = timedelta(hours=1), timedelta(hours=12)
+"""Within a talk only mistakes are corrected, and within a day little changes but measures."""
 
 
 class Words(Protocol):
@@ -79,10 +79,8 @@ def later_told(memories: Sequence[Memory], question: str, known: Words | None) -
     for told in by_speaker.values():
         for place, (old, before) in enumerate(told):
             for new, after in reversed(told[place + 1 :]):
-                is_one_talk = new.observed_at - old.observed_at < ONE_TALK
-                if new.observed_at > old.observed_at and weigh.updates(
-                    after, before, is_one_talk=is_one_talk
-                ):
+                apart = new.observed_at - old.observed_at
+                if apart > timedelta(0) and weigh.updates(after, before, apart):
                     found[old.id] = new
                     break
     return found
@@ -96,25 +94,27 @@ class _Weighing:
         self._known = known
         self._weights: dict[str, float] = {}
 
-    def updates(self, after: Sequence[Statement], before: Sequence[Statement], *, is_one_talk: bool) -> bool:
-        """Whether any of the later statements updates any of the earlier ones."""
+    def updates(self, after: Sequence[Statement], before: Sequence[Statement], apart: timedelta) -> bool:
+        """Whether any of the later statements updates any of the earlier ones, told so long before."""
         return any(
-            self._updates(new, old)
+            self._updates(new, old, may_change=apart >= ONE_DAY or corrects)
             for new in after
-            if (new.change or new.measures) and (not is_one_talk or CORRECTS.search(new.text))
+            if (new.change or new.measures)
+            and ((corrects := CORRECTS.search(new.text) is not None) or apart >= ONE_TALK)
             for old in before
         )
 
-    def _updates(self, new: Statement, old: Statement) -> bool:
+    def _updates(self, new: Statement, old: Statement, *, may_change: bool) -> bool:
         if not _may_be_of_one(new, old):
             return False
+        updates = (may_change and self._changes(new, old)) or self._measures_anew(new, old)
         # What costs most is asked last.
-        if new.change and self._shared(new, old) >= ENOUGH[new.change]:
-            plain = new.change >= Change.BESIDE
-            is_change = not old.is_over and (plain or not (new.is_undecided or old.is_undecided))
-        else:
-            is_change = False
-        return (is_change or self._measures_anew(new, old)) and new.is_stated and old.is_stated
+        return updates and new.is_stated and old.is_stated
+
+    def _changes(self, new: Statement, old: Statement) -> bool:
+        if not new.change or self._shared(new, old) < ENOUGH[new.change] or old.is_over:
+            return False
+        return new.change >= Change.BESIDE or not (new.is_undecided or old.is_undecided)
 
     def _measures_anew(self, new: Statement, old: Statement) -> bool:
         # "30 hours of Zelda, 5 hours of Tetris" are two things.
@@ -124,7 +124,8 @@ class _Weighing:
             for other in old.measures:
                 if one.differs(other):
                     counts_asked = not self._topic.stems.isdisjoint(one.of & other.of)
-                    if self._shared(new, old) >= (1.0 if counts_asked else ENOUGH_MEASURED):
+                    is_plain = counts_asked or new.change is Change.PLAIN
+                    if self._shared(new, old) >= (1.0 if is_plain else ENOUGH_MEASURED):
                         return True
         return False
 
@@ -139,7 +140,7 @@ class _Weighing:
             weight += FIELD
         if around := (new.around & old.around) - shared - topic.people:
             weight += AROUND
-        changed = not new.changed.isdisjoint(shared)
+        changed = not new.changed.isdisjoint(shared) or not new.changed_fields.isdisjoint(fields)
         if not fields and not changed:
             asked = shared & topic.stems
             if not asked and weight < ENOUGH_UNASKED:
@@ -163,7 +164,8 @@ class _Weighing:
         if self._known is not None and part * self._known.size > FEW:
             rare -= min(max((part - SCARCE) / (COMMON - SCARCE), 0.0), 1.0)
         if stem in self._topic.stems:
-            return ASKED * (LEAST_ASKED + (1 - LEAST_ASKED) * rare)
+            weight = NAMED if word[0].isupper() else ASKED
+            return weight * (LEAST_ASKED + (1 - LEAST_ASKED) * rare)
         return OTHER * rare
 
 

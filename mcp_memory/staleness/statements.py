@@ -33,7 +33,7 @@ from mcp_memory.words import FUNCTION_WORDS, stemmer
 READ = 2_000
 """Characters of one text that are looked at: more is pasted or dictated, and costs time."""
 REACH = 4
-"""Words behind "quit" or "sold" among which stands what was quit or sold."""
+"""Words before and behind "sold" or "was cancelled" among which stands what was."""
 
 _ENDS = re.compile(r"(?<=[.!?…])\s+|\n+|;|(?<=…)")
 _TOKEN = re.compile(r"[$£€]?\d[\d,]*(?:[.:]\d+)*\w*|[^\W\d_][^\W_]*(?:['&][^\W\d_]+)?")
@@ -111,6 +111,8 @@ class Statement:
     """Stems of what was ended or replaced."""
     change: Change
     fields: frozenset[str]
+    changed_fields: frozenset[str]
+    """Those of them that what ended or was replaced belongs to."""
     subject: str
     is_of_asked: bool
     """Whether who speaks is whom the question is about."""
@@ -178,15 +180,24 @@ def _statement(
     folded = [token.lower() for token in tokens]
     by_stem = {stems[token]: token for token in tokens if token in stems}
     fields = frozenset(chain.from_iterable(FIELDS_OF[word] for word in folded if word in FIELDS_OF))
+    changed = _changed(text, folded) if change is Change.PLAIN else range(0)
+    changed = _changed(text, folded) if change is Change.PLAIN else range(0)
     counts = not COUNTING.isdisjoint(folded) or any(not word[0].isalpha() for word in folded)
     return Statement(
         text=text,
         words=by_stem,
         around=around,
         names=frozenset(stem for stem, token in by_stem.items() if token[0].isupper() and token != tokens[0]),
-        changed=_changed(folded, tokens, stems) if change is Change.PLAIN else frozenset(),
+        # Of a yoga getaway that was cancelled the getaway, and not yoga.
+        changed=frozenset(
+            stems[tokens[at]]
+            for at in changed
+            if tokens[at] in stems
+            and (at + 1 == len(tokens) or tokens[at + 1] not in stems or tokens[at + 1][0].isupper())
+        ),
         change=change,
         fields=fields,
+        changed_fields=frozenset(chain.from_iterable(FIELDS_OF.get(folded[at], ()) for at in changed)),
         subject=_subject(folded),
         is_of_asked=is_of_asked,
         measures=tuple(measures(folded)) if counts else (),
@@ -211,16 +222,13 @@ def _change(text: str, tokens: Sequence[str], topic: Topic) -> Change:
     return change
 
 
-def _changed(folded: Sequence[str], tokens: Sequence[str], stems: Mapping[str, str]) -> frozenset[str]:
-    """Stems of the words behind what ends or replaces, each the last of its kind: of a yoga getaway that was
-    cancelled the getaway, and not yoga."""
-    return frozenset(
-        stems[token]
-        for place, ends in enumerate(folded)
-        if CHANGES.get(ends) is Change.PLAIN
-        for at, token in enumerate(tokens[place + 1 : place + 1 + REACH], place + 1)
-        if token in stems and (at + 1 == len(tokens) or tokens[at + 1] not in stems)
-    )
+def _changed(text: str, folded: Sequence[str]) -> range:
+    """Places of the words that what ended or was replaced stands among: around "sold", "was cancelled"."""
+    places = [place for place, word in enumerate(folded) if CHANGES.get(word) is Change.PLAIN]
+    if phrase := PLAIN_PHRASE.search(text):
+        places.append(len(_TOKEN.findall(text[: phrase.end()])) - 1)
+    first, last = min(places, default=0), max(places, default=-1)
+    return range(max(first - REACH, 0), min(last + 1 + REACH, len(folded)))
 
 
 def _subject(folded: Sequence[str]) -> str:

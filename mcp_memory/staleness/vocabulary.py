@@ -13,7 +13,7 @@ class Change(IntEnum):
     DENIED = 1
     """It says no to something: "I don't eat meat"."""
     HINTED = 2
-    """It only fits a change: "now", "finally", "moving"."""
+    """It only fits a change: "now", "instead", "moving"."""
     BESIDE = 3
     """The sentence before or after it is plain."""
     PLAIN = 4
@@ -25,14 +25,14 @@ _PLAIN = """
     resigned fired ended expired closed died scrapped ditched dumped abandoned donated unsubscribed
     uninstalled deleted discontinued outgrew outgrown switched switching swapped replaced replacing changed
     moved relocated upgraded downgraded migrated promoted demoted transferred converted renamed rebranded
-    postponed rescheduled delayed deferred pushed correction mistaken misspoke misremembered anymore
+    postponed rescheduled delayed deferred correction mistaken misspoke misremembered anymore
     nowadays raised lowered increased decreased reduced doubled halved tripled cut
 """
 """Ends, replacements, other times, corrections, more and less."""
 _HINTED = """
     left leaving stop dropping gave broke broken finished done returned removed lost switch swap replace
-    change moving move upgrade instead became become joined started joining starting now currently lately
-    finally again already recently updated wrong mistake actually meant grown grew gained reached extended
+    change moving move upgrade instead became become joined started joining starting now currently
+    updated wrong mistake meant grown grew gained reached extended
     shortened
 """
 _DENIED = "not never no isn't aren't don't doesn't didn't won't can't"
@@ -58,8 +58,9 @@ PLAIN_PHRASE = re.compile(
     r"|rather than|instead of|in (?:favou?r|place) of|took (?:it )?over|turned into"
     r"|changed (?:my|his|her|our|their) minds?|made the switch|these days|as of|from now on|at last"
     r"|up to now|until now|till now|mixed (?:\w+ )?up|scratch that|my mistake|i was wrong|got .{1,20} wrong"
+    r"|pushed (?:it |them |the \w+ |my \w+ )?(?:back|to|out|until)"
     r"|brought forward|moved (?:to|up|back|from)|(?:earlier|later) than (?:planned|expected|i thought)"
-    r"|(?:went|gone|going|goes|is|are|am|i'm|'s|came|come|bumped|put) (?:up|down) (?:to|from|by))\b",
+    r"|(?:went|gone|going|goes|is|are|am|i'm|'s|bumped|put) (?:up|down) (?:to|from|by))\b",
     re.IGNORECASE,
 )
 HINTED_PHRASE = re.compile(
@@ -72,7 +73,7 @@ ANCHORS = frozenset(
     """
     up away off rid out enough goodbye bye fed sick tired done through stand down passed handed hand handing
     back over aside longer more anymore lost traded rather instead favour favor place took turned mind minds
-    switch days as now last till until mixed scratch mistake wrong forward earlier later let
+    switch days as now last till until mixed scratch mistake wrong forward earlier later let pushed
     """.split()
 )
 HINTED_ANCHORS = frozenset("far now turn turns turned end used since".split())
@@ -134,11 +135,6 @@ _FIELDS = {
         boyfriend girlfriend partner husband wife fiance fiancee fiancé fiancée dating engaged engagement
         married single divorced divorce relationship
     """,
-    "transport": "car drive driving commute bike bus train tram cycling scooter motorbike van",
-    "diet": """
-        vegan vegetarian pescatarian meat diet gluten dairy sugar alcohol coffee tea decaf drinking caffeine
-    """,
-    "health": "tablets medication pill pills dose mg micrograms prescription prescribed allergy allergic",
     "number": "phone number mobile landline email e-mail address",
 }
 FIELDS_OF: dict[str, frozenset[str]] = {}
