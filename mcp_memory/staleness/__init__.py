@@ -24,8 +24,9 @@ FIRST = 10
 ENOUGH = {Change.DENIED: 2.0, Change.HINTED: 1.5, Change.BESIDE: 1.5, Change.PLAIN: 1.4}
 """Weight of what two statements must share, by how plainly the later one tells of a change. These and the
 weights below were set on half of the questions of LoCoMo and LongMemEval (README, "What is true now")."""
-ENOUGH_MEASURED = 1.2
-"""The same of two measures; 1 if what is counted is what the question asks for, or the change is plain."""
+ENOUGH_MEASURED, ENOUGH_PLAIN = 1.2, 1.0
+"""The same of two measures; and if what is counted is asked for, both speak of all that is asked about, or
+the change is plain."""
 ENOUGH_UNASKED = 1.2
 """Weight of shared words of which the question has none."""
 FIELD, CHANGED, AROUND = 1.0, 0.5, 0.5
@@ -120,12 +121,14 @@ class _Weighing:
         # "30 hours of Zelda, 5 hours of Tetris" are two things.
         if not new.measures or not old.measures or (new.names and old.names and not new.names & old.names):
             return False
+        stems = self._topic.stems
+        speaks_of_all = bool(stems) and stems <= new.words.keys() & old.words.keys()
         for one in new.measures:
             for other in old.measures:
                 if one.differs(other):
-                    counts_asked = not self._topic.stems.isdisjoint(one.of & other.of)
-                    is_plain = counts_asked or new.change is Change.PLAIN
-                    if self._shared(new, old) >= (1.0 if is_plain else ENOUGH_MEASURED):
+                    counts_asked = not stems.isdisjoint(one.of & other.of)
+                    is_plain = counts_asked or speaks_of_all or new.change is Change.PLAIN
+                    if self._shared(new, old) >= (ENOUGH_PLAIN if is_plain else ENOUGH_MEASURED):
                         return True
         return False
 

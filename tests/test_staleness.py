@@ -1,0 +1,232 @@
+"""Where no model compares what is said, an answer about now shows beside a statement what its speaker said
+later of the same thing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mcp_memory import text
+from mcp_memory.config import Config
+from mcp_memory.models import AddRequest, Hit, Memory, Scope, SearchRequest, SearchResult, parse
+from mcp_memory.service import Service
+from mcp_memory.staleness import later_told
+
+pytestmark = pytest.mark.anyio
+
+SCOPE = Scope(user_id="u")
+FIRST, SECOND, THIRD = "2024-03-01T10:00:00Z", "2024-05-20T18:00:00Z", "2024-07-30T09:00:00Z"
+
+
+@pytest.fixture
+async def service(config: Config) -> AsyncGenerator[Service]:
+    async with Service.open(config) as opened:
+        yield opened
+
+
+async def say(
+    service: Service, content: str, time: str, *, name: str | None = None, role: str = "user"
+) -> str:
+    message = {"role": role, "content": content, "time": time} | ({"name": name} if name else {})
+    scope = SCOPE.model_copy(update={"session_id": time})
+    return (await service.add(scope, parse(AddRequest, {"messages": [message]}))).memories[0].id
+
+
+async def search(service: Service, query: str, **arguments: Any) -> SearchResult:
+    return await service.search(SCOPE, parse(SearchRequest, {"query": query, **arguments}))
+
+
+def hit(result: SearchResult, memory_id: str) -> Hit:
+    (found,) = (one for one in result.hits if one.memory.id == memory_id)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "question"),
+    [
+        ("The allotment costs us 40 a year.", "We've given up the allotment.", "Do we have an allotment?"),
+        (
+            "I take the pottery class.",
+            "I quit the pottery class, the kiln is broken.",
+            "Which class do I take?",
+        ),
+        ("My phone is a Fairphone 4.", "Switched from the Fairphone to a Nokia.", "Is my phone a Fairphone?"),
+        (
+            "There are 20 titles on my watchlist.",
+            "My watchlist is at 25 titles.",
+            "How many titles are on my watchlist?",
+        ),
+        ("The build needs Python 3.9.", "The build needs Python 3.12.", "Which Python does the build need?"),
+        ("The recital is on 18 May.", "The recital is on 7 September.", "When is the recital?"),
+        (
+            "My piano lessons are on Mondays.",
+            "My piano lessons are on Thursdays.",
+            "When are my piano lessons?",
+        ),
+    ],
+)
+async def test_what_was_said_later_stands_above_what_it_may_have_made_stale_and_is_named_there(
+    service: Service, earlier: str, later: str, question: str
+) -> None:
+    old, new = await say(service, earlier, FIRST), await say(service, later, THIRD)
+    await say(service, "My sister came by with plum cake.", SECOND)
+    result = await search(service, question)
+    found = hit(result, old)
+    if not found.followed:
+        assert found.later is not None
+        assert found.later.memory.id == new
+        assert f"   later, 2024-07-30: [{new}]\n" in f"{text.searched(result)}\n"
+    ranks = [one.memory.id for one in result.hits]
+    assert ranks.index(new) < ranks.index(old)
+    assert hit(result, new).later is None
+
+
+async def test_what_was_said_later_is_quoted_where_it_is_no_hit_itself(service: Service) -> None:
+    old = await say(service, "There are 20 titles on my watchlist.", FIRST)
+    new = await say(service, "My watchlist is at 25 titles.", THIRD)
+    page = await search(service, "How many titles are on my watchlist?", limit=1)
+    assert [one.memory.id for one in page.hits] == [new]
+    rest = await search(service, "How many titles are on my watchlist?", limit=1, cursor=page.cursor)
+    assert hit(rest, old).later is not None
+    assert f"   later, 2024-07-30: [{new}] “My watchlist is at 25 titles.”" in text.searched(rest)
+
+
+async def test_of_several_the_last_is_named_and_it_names_none(service: Service) -> None:
+    told = [
+        await say(service, f"My watchlist is at {number} titles.", time)
+        for number, time in ((20, FIRST), (25, SECOND), (31, THIRD))
+    ]
+    result = await search(service, "How many titles are on my watchlist?")
+    named = [None if (later := hit(result, one).later) is None else later.memory.id for one in told]
+    assert named == [told[2], told[2], None]
+    assert result.hits[0].memory.id == told[2]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "question"),
+    [
+        # A question, an order, something imagined, a joke.
+        ("I take the pottery class.", "Should I quit the pottery class?", "Which class do I take?"),
+        ("I take the pottery class.", "Imagine I quit the pottery class.", "Which class do I take?"),
+        ("I take the pottery class.", "I quit the pottery class, just kidding.", "Which class do I take?"),
+        # Somebody else's.
+        ("I take the pottery class.", "My sister quit the pottery class.", "Which class do I take?"),
+        # The same person, and another thing.
+        ("Ravi loves hiking in the Alps.", "Ravi left SpaceX.", "Does Ravi love hiking?"),
+        (
+            "Playing Zelda took me 30 hours.",
+            "Playing Tetris took me 5 hours.",
+            "How many hours did games take?",
+        ),
+        # The same number again.
+        (
+            "There are 20 titles on my watchlist.",
+            "The watchlist has 20 titles.",
+            "How many titles are on my watchlist?",
+        ),
+        # Only advice.
+        (
+            "You should check out the pottery class.",
+            "I quit the pottery class.",
+            "What about the pottery class?",
+        ),
+    ],
+)
+async def test_what_is_no_update_is_not_shown_as_one(
+    service: Service, earlier: str, later: str, question: str
+) -> None:
+    old = await say(service, earlier, FIRST)
+    await say(service, later, THIRD)
+    assert hit(await search(service, question), old).later is None
+
+
+async def test_only_the_same_speaker_can_tell_and_no_assistant(service: Service) -> None:
+    own = await say(service, "There are 20 titles on my watchlist.", FIRST)
+    anns = await say(service, "There are 40 titles on my watchlist.", SECOND, name="Ann")
+    await say(service, "There are 25 titles on your watchlist.", THIRD, role="assistant")
+    result = await search(service, "How many titles are on my watchlist?")
+    assert hit(result, own).later is None
+    assert hit(result, anns).later is None
+
+
+async def test_a_mistake_is_corrected_within_a_talk_and_nothing_else_changes_there(service: Service) -> None:
+    question = "How many titles are on my watchlist?"
+    said = await say(service, "There are 20 titles on my watchlist.", FIRST)
+    await say(service, "My watchlist is at 21 titles.", "2024-03-01T10:20:00Z")
+    assert hit(await search(service, question), said).later is None
+    right = await say(service, "I mixed it up, my watchlist is at 25 titles.", "2024-03-01T10:30:00Z")
+    later = hit(await search(service, question), said).later
+    assert later is not None
+    assert later.memory.id == right
+
+
+@pytest.mark.parametrize(
+    ("query", "arguments"),
+    [
+        ("How many titles were on my watchlist before?", {}),
+        ("How many titles are on my watchlist?", {"as_of": "2024-08-30"}),
+        ("How many titles are on my watchlist?", {"since": "2024-01-01"}),
+        ("How many titles are on my watchlist?", {"until": "2024-12-31"}),
+    ],
+)
+async def test_a_question_about_the_past_pairs_nothing(
+    service: Service, query: str, arguments: dict[str, str]
+) -> None:
+    await say(service, "There are 20 titles on my watchlist.", FIRST)
+    await say(service, "My watchlist is at 25 titles.", THIRD)
+    result = await search(service, query, **arguments)
+    assert result.hits
+    assert all(one.later is None for one in result.hits)
+
+
+async def test_nothing_is_paired_where_nobody_is_asked_to_understand(words_only: Config) -> None:
+    async with Service.open(words_only) as service:
+        await say(service, "There are 20 titles on my watchlist.", FIRST)
+        await say(service, "My watchlist is at 25 titles.", THIRD)
+        result = await search(service, "How many titles are on my watchlist?")
+        assert result.hits
+        assert all(one.later is None for one in result.hits)
+
+
+@pytest.mark.parametrize("max_tokens", [100, 130, 170, 230, 400, 1_000])
+async def test_what_stands_beside_a_hit_counts_in_the_size_of_the_answer(
+    service: Service, max_tokens: int
+) -> None:
+    for number, month in enumerate(range(1, 12)):
+        padding = "and the shelf by the window is full " * number
+        await say(
+            service, f"My watchlist is at {20 + number} titles {padding}.", f"2023-{month:02}-01T10:00:00Z"
+        )
+    result = await search(service, "How many titles are on my watchlist?", max_tokens=max_tokens)
+    assert len(text.searched(result)) <= max_tokens * text.CHARACTERS_PER_TOKEN
+    assert result.hits
+
+
+SAID = st.text(alphabet="abc 0123456789.?!,;'’$:-\n", max_size=120) | st.sampled_from(
+    ("quit", "no longer on 3 May", "my job", "at 9:30", "every 2 weeks", "v1.2.3", "$4,000")
+)
+
+
+@given(said=st.lists(SAID.map(str.strip).filter(bool), max_size=8), question=SAID)
+def test_pairs_run_forward_in_time_whatever_was_said(said: list[str], question: str) -> None:
+    memories = [
+        Memory(
+            id=f"m_{place}",
+            text=one,
+            kind="message",
+            level="user",
+            user_id="u",
+            role="user",
+            observed_at=datetime(2024, 1, 1 + place, tzinfo=UTC),
+            recorded_at=datetime(2024, 1, 1 + place, tzinfo=UTC),
+        )
+        for place, one in enumerate(said)
+    ]
+    by_id = {one.id: one for one in memories}
+    for earlier, later in later_told(memories, question, None).items():
+        assert later.observed_at > by_id[earlier].observed_at
