@@ -19,7 +19,7 @@ from mcp_memory.staleness.vocabulary import CORRECTS, OTHERS, Change
 
 KINDS: frozenset[Kind] = frozenset({"message", "fact", "preference", "event", "plan"})
 """What somebody states; what is always to be done, and summaries, go stale in other ways."""
-FIRST = 10
+FIRST = 5
 """Memories, the best of those found, in which a change may be told without a word of the question."""
 ENOUGH = {Change.DENIED: 2.0, Change.HINTED: 1.5, Change.BESIDE: 1.5, Change.PLAIN: 1.4}
 """Weight of what two statements must share, by how plainly the later one tells of a change. These and the
@@ -97,13 +97,16 @@ class _Weighing:
 
     def updates(self, after: Sequence[Statement], before: Sequence[Statement], apart: timedelta) -> bool:
         """Whether any of the later statements updates any of the earlier ones, told so long before."""
-        return any(
-            self._updates(new, old, may_change=apart >= ONE_DAY or corrects)
-            for new in after
-            if (new.change or new.measures)
-            and ((corrects := CORRECTS.search(new.text) is not None) or apart >= ONE_TALK)
-            for old in before
-        )
+        for new in after:
+            if not new.change and not new.measures:
+                continue
+            corrects = apart < ONE_DAY and CORRECTS.search(new.text) is not None
+            if apart < ONE_TALK and not corrects:
+                continue
+            may_change = apart >= ONE_DAY or corrects
+            if any(self._updates(new, old, may_change=may_change) for old in before):
+                return True
+        return False
 
     def _updates(self, new: Statement, old: Statement, *, may_change: bool) -> bool:
         if not _may_be_of_one(new, old):

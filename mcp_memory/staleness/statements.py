@@ -146,22 +146,25 @@ def read_statements(text: str, topic: Topic, *, is_of_asked: bool, is_whole: boo
     if not is_whole and (pattern is None or not pattern.search(text)):
         return []
     parts = [part for part in _ENDS.split(text) if part and not part.isspace()]
+    about = [place for place, part in enumerate(parts) if is_whole or (pattern and pattern.search(part))]
     tokens = [_TOKEN.findall(part) for part in parts]
     stems = _stems_by_word(chain.from_iterable(tokens))
     around = topic.stems.intersection(stems.values())
-    changes = [_change(part, words, topic) for part, words in zip(parts, tokens, strict=True)]
+    changes = {
+        place: _change(parts[place], tokens[place], topic)
+        for place in sorted({near for place in about for near in (place - 1, place, place + 1)})
+        if 0 <= place < len(parts)
+    }
     found: list[Statement] = []
-    for place, (part, words) in enumerate(zip(parts, tokens, strict=True)):
-        if not is_whole and not (pattern and pattern.search(part)):
-            continue
-        said, change = part, changes[place]
-        if part.rstrip().endswith("?"):
-            said = stated_before(part)
-            words = words[: len(_TOKEN.findall(said))]  # noqa: PLW2901 - as many as are stated
+    for place in about:
+        said, words, change = parts[place], tokens[place], changes[place]
+        if said.rstrip().endswith("?"):
+            said = stated_before(said)
+            words = words[: len(_TOKEN.findall(said))]
             change = _change(said, words, topic)
         if not words:
             continue
-        beside = (*changes[max(place - 1, 0) : place], *changes[place + 1 : place + 2])
+        beside = (changes.get(place - 1), changes.get(place + 1))
         if change < Change.BESIDE and Change.PLAIN in beside:
             change = Change.BESIDE
         found.append(_statement(said, words, stems, change, around, is_of_asked=is_of_asked))
