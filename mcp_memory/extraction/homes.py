@@ -30,6 +30,20 @@ NOT_A_PLACE = re.compile(
 )
 
 
+NAMES_NO_PLACE = frozenset(
+    """
+    premium pro plus basic standard enterprise free business starter lite gold silver platinum firefox
+    chrome chromium safari brave edge opera vivaldi linux windows macos ubuntu debian fedora android ios
+    gmail outlook proton protonmail fastmail slack teams discord zoom signal telegram whatsapp notion
+    obsidian evernote trello jira asana github gitlab bitbucket aws azure heroku vercel netlify postgres
+    postgresql mysql sqlite mongodb redis docker kubernetes react vue angular svelte django python
+    typescript javascript kotlin rust vim neovim emacs vscode spotify netflix
+    """.split()
+)
+"""What people move to and do not live in, though it is written as a place is: plans that are paid for, and
+programs that are known by their name alone."""
+
+
 def _lives(match: Match) -> list[Statement]:
     place = match["place"]
     if not is_name(place) or NOT_A_PLACE.match(match.said.rest, match.end()):
@@ -51,6 +65,8 @@ def _moved(match: Match) -> list[Statement] | None:
         return None
     if not is_name(place) or NOT_A_PLACE.match(match.said.rest, match.end()) or match.said.is_ahead:
         return []
+    if place.casefold() in NAMES_NO_PLACE and not (match["further"] or match.said.speaks_of_home):
+        return None
     return [_living(f"moved to {with_article(match)}{place}{match['further']}", place)]
 
 
