@@ -264,3 +264,22 @@ def _turns(story: Story) -> tuple[Turn, ...]:
         Turn(f"m_{number}", one.text, one.role, one.speaker, one.at)
         for number, one in enumerate(story.turns, 1)
     )
+
+
+def test_what_is_named_as_later_marks_nothing_as_past_and_is_counted_by_itself() -> None:
+    alone = judgement.truth(PORTO, NOW, f"{LISBON}\n{MOVED}", TURNS)
+    paired = judgement.truth(PORTO, NOW, f"{MOVED}\n{LISBON}\n   later, 2024-06-12: [m_8]", TURNS)
+    assert (alone.stale, alone.stale_alone) == (True, True)
+    assert (paired.stale, paired.stale_alone) == (True, False)
+    assert paired.right
+
+
+def test_what_is_named_as_later_must_tell_what_became_of_it() -> None:
+    beside_the_point = judgement.truth(PORTO, NOW, f"{MOVED}\n{LISBON}\n   later, 2024-04-09: [m_6]", TURNS)
+    assert beside_the_point.stale_alone
+
+
+def test_a_true_statement_that_is_named_as_followed_is_a_false_alarm() -> None:
+    answer = judgement.truth(PORTO, NOW, f"{MOVED}\n   later, 2024-06-12: [m_7] “Anything”", TURNS)
+    assert answer.followed == (True,)
+    assert judgement.truth(PORTO, NOW, MOVED, TURNS).followed == (False,)
