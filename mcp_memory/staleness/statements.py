@@ -62,7 +62,8 @@ class Topic:
 
 def read_topic(question: str) -> Topic:
     """What a question is about."""
-    tokens = _TOKEN.findall(_straight(question))
+    question = _straight(question[:READ])
+    tokens = _TOKEN.findall(question)
     fields: set[str] = set()
     people: set[str] = set()
     words: list[str] = []
