@@ -148,27 +148,24 @@ def read_statements(text: str, topic: Topic, *, is_of_asked: bool, is_whole: boo
         return []
     parts = [part for part in _ENDS.split(text) if part and not part.isspace()]
     about = [place for place, part in enumerate(parts) if is_whole or (pattern and pattern.search(part))]
-    tokens = [_TOKEN.findall(part) for part in parts]
-    stems = _stems_by_word(chain.from_iterable(tokens))
+    stated = [stated_before(part) if part.rstrip().endswith("?") else part for part in parts]
+    tokens = list(map(_TOKEN.findall, stated))
+    stems = _stems_by_word(_TOKEN.findall(text))
     around = topic.stems.intersection(stems.values())
     changes = {
-        place: _change(parts[place], tokens[place], topic)
+        place: _change(stated[place], tokens[place], topic)
         for place in sorted({near for place in about for near in (place - 1, place, place + 1)})
         if 0 <= place < len(parts)
     }
     found: list[Statement] = []
     for place in about:
-        said, words, change = parts[place], tokens[place], changes[place]
-        if said.rstrip().endswith("?"):
-            said = stated_before(said)
-            words = words[: len(_TOKEN.findall(said))]
-            change = _change(said, words, topic)
-        if not words:
+        if not tokens[place]:
             continue
+        change = changes[place]
         beside = (changes.get(place - 1), changes.get(place + 1))
         if change < Change.BESIDE and Change.PLAIN in beside:
             change = Change.BESIDE
-        found.append(_statement(said, words, stems, change, around, is_of_asked=is_of_asked))
+        found.append(_statement(stated[place], tokens[place], stems, change, around, is_of_asked=is_of_asked))
     return found
 
 
@@ -184,7 +181,6 @@ def _statement(
     folded = [token.lower() for token in tokens]
     by_stem = {stems[token]: token for token in tokens if token in stems}
     fields = frozenset(chain.from_iterable(FIELDS_OF[word] for word in folded if word in FIELDS_OF))
-    changed = _changed(text, folded) if change is Change.PLAIN else range(0)
     changed = _changed(text, folded) if change is Change.PLAIN else range(0)
     counts = not COUNTING.isdisjoint(folded) or any(not word[0].isalpha() for word in folded)
     return Statement(
