@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -12,9 +13,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Annotated
 
 import anyio
+import anyio.to_thread
 import machine
 import made_vectors
 import numpy as np
@@ -63,12 +66,12 @@ MEASURES = {
     "add_p50_ms": f"`add_memory`, {ADDS:,} one after another, p50, ms",
     "add_p95_ms": "the same, p95, ms",
     "after_p50_ms": "`search_memory` right after them, p50, ms",
-    "words_before_ms": "words counted in memory (`search.words_mib`) alone, in process, p50 before them, ms",
-    "words_after_ms": "the same, p50 right after them, ms",
-    "words_ratio": "after / before",
-    "text_before_ms": "full text on disk, for who has more words than that, p50 before them, ms",
-    "text_after_ms": "the same, p50 right after them, ms",
-    "text_ratio": "after / before",
+    "words_without_ms": "words in memory (`search.words_mib`) alone, in process, without the adds, p50, ms",
+    "words_after_ms": "the same right after them, p50, ms",
+    "words_ratio": "after / without, median of the questions'",
+    "text_without_ms": "full text on disk, for who has more words than that, without the adds, p50, ms",
+    "text_after_ms": "the same right after them, p50, ms",
+    "text_ratio": "after / without, median of the questions'",
 }
 
 
@@ -91,7 +94,10 @@ def main(
     real_up_to: Annotated[int, typer.Option(help="Largest case embedded by the shipped model.")] = 10_000,
     adds: Annotated[int, typer.Option(help="Single adds after which full text is timed again.")] = ADDS,
     words_alone: Annotated[
-        bool, typer.Option("--words-alone", help="Time nothing but full text and words, before and after.")
+        bool,
+        typer.Option(
+            "--words-alone", help="Time nothing but full text and words, with the adds and without."
+        ),
     ] = False,
 ) -> None:
     """Measure mcp-memory at several sizes, and print Markdown."""
@@ -261,40 +267,51 @@ async def _recall(resident: stdio.Program, files: stdio.Program) -> Row:
 
 
 async def _by_words(program: stdio.Program, adds: int) -> Row:
-    """Inside the program: both roads by which words are found, before single adds and right after them."""
+    """Inside the program: both roads by which words are found, right after single adds, and in a copy of the
+    same folder without them. All four are asked by turns, for other programs of the machine slow all."""
     config = _config(program)
     # However many words there are: what is measured is either road, not which of them is taken.
     search = config.search.model_copy(update={"words_mib": 16_384})
-    async with _opened(config.model_copy(update={"search": search})) as (service, store):
-        before = await _both_roads(store)
-        for statement in synthetic.statements(adds):
-            await service.add(Scope(user_id="me"), AddRequest(content=f"{statement} In process."))
-        after = await _both_roads(store)
-    return {
-        f"{road}_{measure}": value
-        for road, was in before.items()
-        for measure, value in (
-            ("before_ms", was),
-            ("after_ms", after[road]),
-            ("ratio", after[road] / was),
-        )
-    }
+    config = config.model_copy(update={"search": search})
+    with tempfile.TemporaryDirectory(prefix="mcp-memory-scale-", dir=program.data.parent) as folder:
+        copy = Path(folder) / "data"
+        await anyio.to_thread.run_sync(shutil.copytree, program.data, copy)
+        async with (
+            _opened(config.model_copy(update={"data_dir": copy})) as (_, untouched),
+            _opened(config) as (service, grown),
+        ):
+            for statement in synthetic.statements(adds):
+                await service.add(Scope(user_id="me"), AddRequest(content=f"{statement} In process."))
+            return await _both_roads(untouched, grown)
 
 
-async def _both_roads(store: Store) -> dict[str, float]:
-    """Medians, ms, asked by turns: the words counted in memory, and LanceDB's full text."""
+async def _both_roads(untouched: Store, grown: Store) -> Row:
     where = Filter(Scope(user_id="me"), datetime.now(UTC))
-    timed: dict[str, list[float]] = {"words": [], "text": []}
-    for query in synthetic.questions(WARM_UP + SEARCHES):
-        began = time.perf_counter()
+    timed: dict[str, list[float]] = {}
+
+    async def words(store: Store, query: str) -> None:
         reading = await store.read_words(where.scope, query)
         assert reading is not None
         reading.best(CANDIDATES)
-        timed["words"].append(time.perf_counter() - began)
-        began = time.perf_counter()
+
+    async def text(store: Store, query: str) -> None:
         await store.full_text(query, where, CANDIDATES)
-        timed["text"].append(time.perf_counter() - began)
-    return {road: 1000 * stats.percentile(seconds[WARM_UP:], 50) for road, seconds in timed.items()}
+
+    for query in synthetic.questions(WARM_UP + SEARCHES):
+        for state, store in (("without", untouched), ("after", grown)):
+            for road, ask in (("words", words), ("text", text)):
+                began = time.perf_counter()
+                await ask(store, query)
+                timed.setdefault(f"{road}_{state}_ms", []).append(time.perf_counter() - began)
+    row: Row = {name: 1000 * stats.percentile(one[WARM_UP:], 50) for name, one in timed.items()}
+    ratios = {
+        f"{road}_ratio": median(
+            after / before
+            for before, after in zip(timed[f"{road}_without_ms"], timed[f"{road}_after_ms"], strict=True)
+        )
+        for road in ("words", "text")
+    }
+    return row | ratios
 
 
 @asynccontextmanager
