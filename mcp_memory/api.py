@@ -206,6 +206,17 @@ class CountCall(_Body):
     per_minute: int
 
 
+class TakePlace(_Body):
+    place: str
+    most: int
+    by: str
+
+
+class LeavePlace(_Body):
+    place: str
+    by: str
+
+
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[_Answer]):
     """A method of the service: `body` has its arguments by name, `answer` is what it returns."""
@@ -306,6 +317,8 @@ TOKENS = Operation("tokens", Nothing, tuple[Token, ...], "All tokens, without th
 REVOKE_TOKEN = Operation("revoke_token", RevokeToken, Token, "Let a token in no more.")
 FIND_TOKEN = Operation("find_token", FindToken, FoundToken, "Whom a token stands for.")
 COUNT_CALL = Operation("count_call", CountCall, float, "Count a call; the seconds to wait before it.")
+TAKE_PLACE = Operation("take_place", TakePlace, bool, "Begin what a caller may have so much of at once.")
+LEAVE_PLACE = Operation("leave_place", LeavePlace, type(None), "End it.")
 CAUGHT_UP = Operation(
     "caught_up", CaughtUp, bool, "Wait until the indexes have everything.", LONG, needs="memory.admin"
 )
@@ -342,6 +355,8 @@ OPERATIONS: tuple[Operation[Any], ...] = (
     REVOKE_TOKEN,
     FIND_TOKEN,
     COUNT_CALL,
+    TAKE_PLACE,
+    LEAVE_PLACE,
     CAUGHT_UP,
 )
 REMOTE = tuple(one for one in OPERATIONS if one.needs is not None)

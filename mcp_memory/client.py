@@ -73,6 +73,8 @@ class OwnerClient(UseCases):
         self._linking = anyio.Lock()
         self._link: _Link | None = None
         self.news = News()
+        self.process = secrets.token_hex(8)
+        """By what name the owner knows us for as long as we are attached."""
 
     @classmethod
     @asynccontextmanager
@@ -163,7 +165,7 @@ class OwnerClient(UseCases):
     async def _attach(self, link: _Link) -> None:
         """Hold a connection, so that the owner knows it is needed and we hear when it dies."""
         try:
-            async for touched in link.attach():
+            async for touched in link.attach(self.process):
                 await self.news.tell(touched)
         except Exception as error:  # noqa: BLE001 - however it ends, the next call finds or starts an owner
             logger.info("the attachment ended: %s", type(error).__name__)
@@ -293,9 +295,9 @@ class _Link:
             "POST", self._url(path), headers=headers, content=body, extensions={"timeout": _timeout(seconds)}
         )
 
-    async def attach(self) -> AsyncGenerator[Touched]:
+    async def attach(self, process: str) -> AsyncGenerator[Touched]:
         """What is announced, line by line. Ends, or raises, when the owner leaves or dies."""
-        url, extensions = self._url(api.ATTACH), {"timeout": _timeout(None)}
+        url, extensions = self._url(f"{api.ATTACH}?process={process}"), {"timeout": _timeout(None)}
         begun = b""
         async with self.pool.stream("GET", url, headers=self._headers(), extensions=extensions) as response:
             async for part in response.aiter_stream():

@@ -334,7 +334,7 @@ class LimitsConfig(_Section):
     requests_per_minute: Annotated[int, Field(ge=1, le=1_000_000)] = 600
     """Requests of one token, over all workers."""
     concurrent_calls: Annotated[int, Field(ge=1, le=10_000)] = 16
-    """Calls of one token that one worker answers at once, and as many open streams."""
+    """Calls of one token at once, over all workers, and as many open streams."""
     body_bytes: Annotated[int, Field(ge=1_024, le=268_435_456)] = 4_194_304
     """Size of one request."""
     answer_bytes: Annotated[int, Field(ge=1_024, le=268_435_456)] = 1_048_576

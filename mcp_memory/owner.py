@@ -33,7 +33,7 @@ from mcp_memory.api import Failure, Hello, Operation
 from mcp_memory.config import Config, taken_over
 from mcp_memory.errors import McpMemoryError, StoreLocked
 from mcp_memory.folder import Folder, OwnerRecord, write_owner
-from mcp_memory.news import News, Touched
+from mcp_memory.news import Touched
 from mcp_memory.routes import answered, arguments_of, failure
 from mcp_memory.service import Service
 
@@ -208,8 +208,9 @@ def create_app(service: Service, record: OwnerRecord, settings: str, life: _Life
         proof = api.proof(token, port, request.query_params.get("nonce", ""))
         return JSONResponse(Hello(proof=proof, version=__version__, settings=settings).model_dump())
 
-    async def attach(_: Request) -> Response:
-        return StreamingResponse(_beats(service.news, life), media_type="application/jsonl")
+    async def attach(request: Request) -> Response:
+        beats = _beats(service, request.query_params.get("process", ""), life)
+        return StreamingResponse(beats, media_type="application/jsonl")
 
     async def retire(_: Request) -> Response:
         life.leave(in_peace=True)
@@ -228,8 +229,8 @@ def create_app(service: Service, record: OwnerRecord, settings: str, life: _Life
     return _Guard(Starlette(routes=routes), token, port)
 
 
-async def _beats(news: News, life: _Life) -> AsyncIterator[bytes]:
-    """What is announced, a line each, and an empty line as a sign of life."""
+async def _beats(service: Service, process: str, life: _Life) -> AsyncIterator[bytes]:
+    """What is announced, a line each, and an empty line as a sign of life; for as long as `process` lives."""
     send, heard = anyio.create_memory_object_stream[Touched](NEWS)
 
     async def hear(touched: Touched) -> None:
@@ -237,13 +238,14 @@ async def _beats(news: News, life: _Life) -> AsyncIterator[bytes]:
         with suppress(anyio.WouldBlock):
             send.send_nowait(touched)
 
-    unsubscribe = news.subscribe(hear)
+    unsubscribe = service.news.subscribe(hear)
     try:
         with life.using(), send, heard:
             while not life.leaving.is_set():
                 yield await _line(heard, life) + b"\n"
     finally:
         unsubscribe()
+        service.places.leave_all(process)
 
 
 async def _line(heard: ObjectReceiveStream[Touched], life: _Life) -> bytes:

@@ -1,8 +1,9 @@
-"""How often each remote caller calls: one count for all processes that serve them."""
+"""How often each remote caller calls, and how much at once: one count for all processes that serve them."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 FORGOTTEN_SECONDS = 120.0
@@ -44,3 +45,37 @@ class CallRates:
             return
         for caller in [one for one, bucket in self._buckets.items() if now - bucket.at > FORGOTTEN_SECONDS]:
             del self._buckets[caller]
+
+
+class Places:
+    """What each caller has under way, of which there may be so much at once."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[str] = Counter()
+        self._by: dict[str, Counter[str]] = {}
+
+    def take(self, place: str, most: int, by: str = "") -> bool:
+        """Take one of the `most` there are of a place, for a process; whether there was one left."""
+        if self._taken[place] >= most:
+            return False
+        self._taken[place] += 1
+        self._by.setdefault(by, Counter())[place] += 1
+        return True
+
+    def leave(self, place: str, by: str = "") -> None:
+        """Give one back. Of what is not taken, as from before the count began, there is nothing to give."""
+        if self._by.get(by, Counter())[place]:
+            self._give_back(place, 1, by)
+
+    def leave_all(self, by: str) -> None:
+        """Give back all that a process has taken, which is gone."""
+        for place, count in list(self._by.get(by, Counter()).items()):
+            self._give_back(place, count, by)
+
+    def _give_back(self, place: str, count: int, by: str) -> None:
+        for counter in (self._taken, self._by[by]):
+            counter[place] -= count
+            if not counter[place]:
+                del counter[place]
+        if not self._by[by]:
+            del self._by[by]

@@ -78,7 +78,7 @@ from mcp_memory.models import (
 )
 from mcp_memory.news import News, Touched
 from mcp_memory.profiling import Portraits
-from mcp_memory.rates import CallRates
+from mcp_memory.rates import CallRates, Places
 from mcp_memory.reconciling import says_the_same
 from mcp_memory.search import Searcher, filter_of
 from mcp_memory.store import Draft, Later, Store, Written
@@ -138,6 +138,7 @@ class Service:
         """Tokens by their digest, as this process alone writes them: asked for with every remote call."""
         self._revocations = 0
         self._rates = CallRates()
+        self.places = Places()
 
     def _create_understanding(self) -> Understanding | None:
         if self._config.extraction.provider == "off":
@@ -571,6 +572,15 @@ class Service:
     async def count_call(self, caller: str, per_minute: int) -> float:
         """Count a call of a caller who has so many in a minute; the seconds to wait first, 0 for none."""
         return self._rates.count(caller, per_minute)
+
+    async def take_place(self, place: str, most: int, by: str) -> bool:
+        """Begin, in the process that is called `by`, what a caller may have `most` of at once; whether it
+        may."""
+        return self.places.take(place, most, by)
+
+    async def leave_place(self, place: str, by: str) -> None:
+        """End it."""
+        self.places.leave(place, by)
 
     async def caught_up(self, seconds: float) -> bool:
         """Wait until all that is acknowledged is indexed; whether it is."""

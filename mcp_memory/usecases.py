@@ -172,6 +172,12 @@ class UseCases(ABC):
     async def count_call(self, caller: str, per_minute: int) -> float:
         return await self.ask(api.COUNT_CALL, caller=caller, per_minute=per_minute)
 
+    async def take_place(self, place: str, most: int, by: str) -> bool:
+        return await self.ask(api.TAKE_PLACE, place=place, most=most, by=by)
+
+    async def leave_place(self, place: str, by: str) -> None:
+        await self.ask(api.LEAVE_PLACE, place=place, by=by)
+
 
 def _write_id() -> str:
     return secrets.token_hex(16)

@@ -29,7 +29,7 @@ from .conftest import GRAPH_ENGINE
 
 Transport = Literal["modern", "handshake", "sse"]
 TRANSPORTS: tuple[Transport, ...] = ("modern", "handshake", "sse")
-START_SECONDS, STOP_SECONDS = 60, 10
+START_SECONDS, STOP_SECONDS = 120, 10
 
 
 @dataclass

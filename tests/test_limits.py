@@ -248,7 +248,7 @@ def gate_of(app: Any, **limits: Any) -> Any:
         raise AssertionError("a call that was let in is asked about no more")
 
     door = Door(load(), memory, is_local=True)
-    return gate.Gate(LimitsConfig(**limits), door, anyio.Event()).before(app)
+    return gate.Gate(LimitsConfig(**limits), door, gate.UnderWayHere(), anyio.Event()).before(app)
 
 
 async def _echo(_: Scope, receive: Receive, send: Send) -> None:

@@ -121,7 +121,7 @@ async def test_a_token_opens_its_users_memory_until_it_is_revoked(served: Served
 async def test_a_token_that_expires_lets_in_until_then(served: Served) -> None:
     made = await served.token("ann", expires_at=datetime.now(UTC) + timedelta(seconds=3))
     assert await status(served, made.secret) == 200
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         while await status(served, made.secret) == 200:
             await anyio.sleep(0.1)
     with pytest.raises(InvalidInput, match="is past"):

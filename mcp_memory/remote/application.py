@@ -37,7 +37,7 @@ from mcp_memory.errors import McpMemoryError, PermissionMissing
 from mcp_memory.models import PERMISSIONS, token_digest
 from mcp_memory.remote.callers import Caller, Door, caller_of
 from mcp_memory.remote.forwarded import Forwarded, forwarded_host
-from mcp_memory.remote.gate import Gate
+from mcp_memory.remote.gate import Gate, UnderWayAnywhere, UnderWayHere
 from mcp_memory.remote.observing import Observed, metrics, observed_call, send_spans
 from mcp_memory.remote.permitted import PermittedMemory
 from mcp_memory.routes import answered, arguments_of, failed, failure
@@ -87,7 +87,8 @@ class _Application:
             max_request_body_size=config.limits.body_bytes,
         )
         door = Door(config, self._memory, is_local=is_loopback(remote.host))
-        self._gate = Gate(config.limits, door, self._leaving)
+        under_way = UnderWayHere() if remote.workers == 1 else UnderWayAnywhere(self._memory)
+        self._gate = Gate(config.limits, door, under_way, self._leaving)
         self.app = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,
@@ -159,7 +160,7 @@ class _Application:
             return failure(503, "OwnerError", "This server is about to stop.")
         return JSONResponse({"status": "ready"})
 
-    async def _memory(self) -> UseCases:
+    async def _memory(self) -> OwnerClient:
         return cast(OwnerClient, await self._handle.service())
 
     def _permitted(self, memory: UseCases, caller: Caller) -> PermittedMemory:

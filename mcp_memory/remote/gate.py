@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
-from typing import Literal
+from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol
 
 import anyio
 from mcp.server.transport_security import RequestBodyLimitMiddleware
@@ -13,8 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as Connection
 
 from mcp_memory.background import background
+from mcp_memory.client import OwnerClient
 from mcp_memory.config import LimitsConfig
 from mcp_memory.errors import McpMemoryError
+from mcp_memory.rates import Places
 from mcp_memory.remote.callers import Door, token_of
 from mcp_memory.remote.observing import REFUSED
 from mcp_memory.routes import failure
@@ -30,18 +32,63 @@ RECHECK_SECONDS = 3.0
 LAST_SECONDS = 1.0
 """For the end of a stream that is cut off, and for streams to end by themselves when the server stops."""
 
+LEAVE_SECONDS = 2.0
+"""In which the end of a call is counted; an owner that does not answer then has counts to lose anyway."""
+
 _Kind = Literal["call", "stream"]
+
+
+class UnderWay(Protocol):
+    """Counts what is under way; a place is a name for what there may be `most` of."""
+
+    async def begin(self, place: str, most: int) -> bool:
+        """Count one more; False, and nothing, where there are as many already."""
+        ...
+
+    async def end(self, place: str) -> None: ...
+
+
+class UnderWayHere:
+    """By this process, which is all there are."""
+
+    def __init__(self) -> None:
+        self._places = Places()
+
+    async def begin(self, place: str, most: int) -> bool:
+        return self._places.take(place, most)
+
+    async def end(self, place: str) -> None:
+        self._places.leave(place)
+
+
+class UnderWayAnywhere:
+    """By all processes that ask the same owner, which forgets those of a process that is gone."""
+
+    def __init__(self, memory: Callable[[], Awaitable[OwnerClient]]) -> None:
+        self._memory = memory
+
+    async def begin(self, place: str, most: int) -> bool:
+        memory = await self._memory()
+        return await memory.take_place(place, most, memory.process)
+
+    async def end(self, place: str) -> None:
+        try:
+            with anyio.move_on_after(LEAVE_SECONDS, shield=True):
+                memory = await self._memory()
+                await memory.leave_place(place, memory.process)
+        except McpMemoryError as error:
+            logger.warning("the end of a call was not counted: %s", error)
 
 
 class Gate:
     """Lets requests through to an application, one token's share at a time. They come with their caller: who
     has none was turned away before."""
 
-    def __init__(self, limits: LimitsConfig, door: Door, leaving: anyio.Event) -> None:
+    def __init__(self, limits: LimitsConfig, door: Door, under_way: UnderWay, leaving: anyio.Event) -> None:
         self._limits = limits
         self._door = door
         self._leaving = leaving
-        self._open: Counter[tuple[str, _Kind]] = Counter()
+        self._under_way = under_way
 
     def before(self, app: ASGIApp) -> ASGIApp:
         """`app`, behind this gate."""
@@ -63,13 +110,20 @@ class Gate:
         if token.wait > 0:
             many = f"{self._limits.requests_per_minute} requests a minute"
             return await _too_many(many, token.wait)(connection, receive, send)
-        place = (token.caller.name, kind)
-        if self._open[place] >= self._limits.concurrent_calls:
+        place = f"{kind} {token.caller.name}"
+        if not await self._under_way.begin(place, self._limits.concurrent_calls):
             many = f"{self._limits.concurrent_calls} {kind}s at once"
             return await _too_many(many, 1.0)(connection, receive, send)
-        self._open[place] += 1
+        ended = False
+
+        async def end() -> None:
+            nonlocal ended
+            if not ended:
+                ended = True
+                await self._under_way.end(place)
+
         try:
-            timed = _Timed(app)
+            timed = _Timed(app, end)
             if kind == "call":
                 return await timed(connection, receive, send)
             async with background() as tasks:
@@ -77,9 +131,7 @@ class Gate:
                 await timed(connection, receive, send)
             await timed.end(send)
         finally:
-            self._open[place] -= 1
-            if not self._open[place]:
-                del self._open[place]
+            await end()
 
     async def _until_invalid(self, token: str, stream: anyio.CancelScope) -> None:
         """End a stream when its token lets in no more, or the server stops."""
@@ -113,10 +165,12 @@ def _too_many(many: str, wait: float) -> ASGIApp:
 
 
 class _Timed:
-    """An application whose clients must send and take within time."""
+    """An application whose clients must send and take within time. Before the last of an answer goes out,
+    `ended` is called: whoever has it all may call again."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, ended: Callable[[], Awaitable[None]]) -> None:
         self._app = app
+        self._ended = ended
         self._has_begun = False
         self._has_ended = False
 
@@ -136,13 +190,16 @@ class _Timed:
         with anyio.CancelScope() as whole:
 
             async def send_in_time(message: Message) -> None:
+                is_last = message["type"] == "http.response.body" and not message.get("more_body")
+                if is_last:
+                    await self._ended()
                 with anyio.move_on_after(SEND_SECONDS) as late:
                     await send(message)
                 if late.cancelled_caught:
                     REFUSED.labels("vanished").inc()
                     whole.cancel()
                 self._has_begun = True
-                self._has_ended = message["type"] == "http.response.body" and not message.get("more_body")
+                self._has_ended = is_last
 
             try:
                 await self._app(connection, receive_in_time, send_in_time)

@@ -24,8 +24,11 @@ from mcp_memory.errors import ConfigError
 from mcp_memory.remote.application import create_app, is_loopback
 from mcp_memory.remote.observing import METRICS_FOLDER, log_to_stderr
 
-STOP_SECONDS = 8
+STOP_SECONDS = 7
 """For calls under way when the server stops; with what comes before and after, less than ten."""
+WORKER_SECONDS = 30
+"""After which a worker that gives no sign is ended, and another started. It gives none while it imports,
+which takes seconds on a busy machine: with uvicorn's own five none came up there."""
 HEAD_SECONDS = 15.0
 """In which the head of a request must have come in, counted from its first byte or from the connection."""
 VANISHED_MS = 60_000
@@ -75,6 +78,7 @@ def _settings(config: Config) -> uvicorn.Config:
         ssl_keyfile=remote.tls_key,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_worker_healthcheck=WORKER_SECONDS,
     )
 
 
