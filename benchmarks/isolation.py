@@ -8,27 +8,22 @@ another's must be answered, byte for byte, like what is not there.
 
 from __future__ import annotations
 
-import argparse
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import anyio
-import machine
 import remote
-import report
 import stats
 from mcp import Client, MCPError
 from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp_types import PromptReference, ResourceTemplateReference, ResourceUpdatedNotification
 from remote import Remote, Transport, told
-from stdio import Program, ProgramFailed, run
+from stdio import Program, ProgramFailed
 
 NOBODYS = {"m": "m_0000000000000", "e": "e_0000000000000", "p": "p_0000000000000"}
 """Ids of what never was, by what they would be."""
@@ -97,13 +92,11 @@ async def measure(program: Program, plan: Plan) -> Outcome:
     """Fill an empty folder, and let everybody try everything."""
     outcome = Outcome()
     async with remote.served(program) as server:
-        residents: list[Resident] = []
-        for number in range(plan.users):
-            one = Resident(number, await server.token(f"user {number}"), f"quokka{number}q")
-            await _move_in(server, one, plan.memories)
-            residents.append(one)
-            if (number + 1) % 10 == 0:
-                sys.stderr.write(f"  {number + 1} users have moved in\n")
+
+        async def move_in(number: int, token: str, client: Client) -> Resident:
+            return await _resident(Resident(number, token, f"quokka{number}q"), client, plan.memories)
+
+        residents = await remote.settled(server, plan.users, move_in)
         began = time.perf_counter()
         street = _Street(server, residents, plan.others, outcome)
         async with anyio.create_task_group() as tasks:
@@ -114,25 +107,20 @@ async def measure(program: Program, plan: Plan) -> Outcome:
     return outcome
 
 
-async def _move_in(server: Remote, one: Resident, memories: int) -> None:
+async def _resident(one: Resident, client: Client, memories: int) -> Resident:
+    """With all that is remembered of them."""
     texts = [f"The {one.word} keeps thing {number} under the bridge." for number in range(memories - 1)]
-    async with server.client(one.token) as client:
-        one.ids = await remote.fill(client, texts, session_id=one.session)
-        entity = {"name": one.word.title(), "aliases": [f"Alias{one.word}"]}
-        (one.memory_id,) = (
-            await told(
-                client,
-                "add_memory",
-                content=f"The {one.word} lives here.",
-                entities=[entity],
-            )
-        )["ids"]
-        one.ids.append(one.memory_id)
-        entities = (await told(client, "list_entities", entity=one.word.title()))["entities"]
-        one.entity_id = entities[0]["id"]
-        one.plan_id = (await told(client, "forget", everything=True))["plan_id"]
-        one.cursor = (await told(client, "search_memory", query="What is kept?", limit=1))["cursor"]
-        one.ids += [one.entity_id, one.plan_id]
+    one.ids = await remote.fill(client, texts, session_id=one.session)
+    entity = {"name": one.word.title(), "aliases": [f"Alias{one.word}"]}
+    added = await told(client, "add_memory", content=f"The {one.word} lives here.", entities=[entity])
+    (one.memory_id,) = added["ids"]
+    one.ids.append(one.memory_id)
+    entities = (await told(client, "list_entities", entity=one.word.title()))["entities"]
+    one.entity_id = entities[0]["id"]
+    one.plan_id = (await told(client, "forget", everything=True))["plan_id"]
+    one.cursor = (await told(client, "search_memory", query="What is kept?", limit=1))["cursor"]
+    one.ids += [one.entity_id, one.plan_id]
+    return one
 
 
 class _Street:
@@ -362,24 +350,7 @@ def shown(outcome: Outcome, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    usual = Plan()
-    parser.add_argument("--users", type=int, default=usual.users)
-    parser.add_argument("--memories", type=int, default=usual.memories)
-    parser.add_argument("--others", type=int, default=usual.others)
-    given = parser.parse_args()
-    plan = Plan(given.users, given.memories, given.others)
+if __name__ == "__main__":
     # The old transport has no other way to watch.
     warnings.simplefilter("ignore", MCPDeprecationWarning)
-    print(report.facts(machine.describe()))
-    with tempfile.TemporaryDirectory(prefix="mcp-memory-isolation-") as temporary:
-        outcome = run(measure, remote.program_under(Path(temporary)), plan)
-    print(shown(outcome, plan))
-    return 0 if outcome.is_right else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(remote.main(__doc__, Plan(), measure, shown))

@@ -8,25 +8,21 @@ clients connect anew, and in the end every memory whose adding was acknowledged 
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import anyio
 import httpx2
-import machine
 import remote
 import report
 import stats
 import synthetic
 from mcp import Client, MCPError
 from remote import Remote, told
-from stdio import Program, ProgramFailed, run
+from stdio import Program, ProgramFailed
 
 SHARE_OF_ADDS = 0.2
 QUESTIONS = 500
@@ -42,7 +38,8 @@ class Plan:
     clients: int = 50
     memories: int = 10_000
     seconds: float = 300.0
-    kills: bool = False
+    kill: bool = False
+    """Whether the server and its owner are killed half-way."""
 
 
 @dataclass
@@ -85,7 +82,7 @@ class _Load:
                 for number in range(self._plan.clients):
                     tasks.start_soon(self._client, number)
                 tasks.start_soon(self._look)
-                if self._plan.kills:
+                if self._plan.kill:
                     tasks.start_soon(self._kill)
         self.outcome.seconds = min(self._now(), self._plan.seconds)
         await self._examine()
@@ -164,16 +161,14 @@ class _Load:
 async def measure(program: Program, plan: Plan) -> Outcome:
     """Fill an empty folder, and load it."""
     async with remote.served(program) as server:
-        tokens: list[str] = []
         texts = [message.text for message in synthetic.messages(plan.memories)]
         each = len(texts) // plan.clients
-        for number in range(plan.clients):
-            token = await server.token(f"user {number}")
-            tokens.append(token)
-            async with server.client(token) as client:
-                await remote.fill(client, texts[number * each : (number + 1) * each])
-            if (number + 1) % 10 == 0:
-                sys.stderr.write(f"  {(number + 1) * each} memories are in\n")
+
+        async def move_in(number: int, token: str, client: Client) -> str:
+            await remote.fill(client, texts[number * each : (number + 1) * each])
+            return token
+
+        tokens = await remote.settled(server, plan.clients, move_in)
         async with server.client(tokens[0]) as client:
             await _settled(client)
         return await _Load(server, plan, tokens).run()
@@ -214,24 +209,5 @@ def shown(outcome: Outcome, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    usual = Plan()
-    parser.add_argument("--clients", type=int, default=usual.clients)
-    parser.add_argument("--memories", type=int, default=usual.memories)
-    parser.add_argument("--seconds", type=float, default=usual.seconds)
-    parser.add_argument("--kill", action="store_true", help="kill the server and its owner half-way")
-    given = parser.parse_args()
-    plan = Plan(given.clients, given.memories, given.seconds, given.kill)
-    print(report.facts(machine.describe()))
-    print(f"- load of the machine before: {machine.load()}\n")
-    with tempfile.TemporaryDirectory(prefix="mcp-memory-load-") as temporary:
-        outcome = run(measure, remote.program_under(Path(temporary)), plan)
-    print(shown(outcome, plan))
-    return 0 if outcome.is_right else 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(remote.main(__doc__, Plan(), measure, shown))

@@ -1,28 +1,40 @@
-"""The program under measurement as clients elsewhere see it: `mcp-memory serve` on loopback, with tokens."""
+"""The program under measurement as clients elsewhere see it: `mcp-memory serve` on loopback, with tokens;
+and what its benchmarks have in common."""
 
 from __future__ import annotations
 
+import argparse
+import dataclasses
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import anyio
 import httpx2
+import machine
+import report
 from mcp import Client
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
-from stdio import CALL_SECONDS, Program, ProgramFailed, owner_pid
+from stdio import CALL_SECONDS, Program, ProgramFailed, owner_pid, run
 
 from mcp_memory.client import OwnerClient
 from mcp_memory.config import load
 from mcp_memory.models import TokenRequest
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+    _Plan = TypeVar("_Plan", bound=DataclassInstance)
 
 Transport = Literal["http", "sse"]
 START_SECONDS, STOP_SECONDS = 60.0, 15.0
@@ -30,6 +42,42 @@ ADDED_AT_ONCE = 50
 """Messages: the most that one call may add."""
 LIMITS = "[limits]\nrequests_per_minute = 1000000\n"
 """What is measured is the server, not the patience it is told to have."""
+
+
+_One = TypeVar("_One")
+
+
+class Outcome(Protocol):
+    """What a benchmark has found."""
+
+    @property
+    def is_right(self) -> bool: ...
+
+
+_Outcome = TypeVar("_Outcome", bound=Outcome)
+
+
+def main(
+    about: str | None,
+    usual: _Plan,
+    measure: Callable[[Program, _Plan], Awaitable[_Outcome]],
+    shown: Callable[[_Outcome, _Plan], str],
+) -> int:
+    """Measure by a plan whose fields are the options of the command, and print what came of it."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for one in dataclasses.fields(usual):
+        value: bool | int | float = getattr(usual, one.name)
+        if isinstance(value, bool):
+            parser.add_argument(f"--{one.name}", action="store_true")
+        else:
+            parser.add_argument(f"--{one.name}", type=type(value), default=value)
+    plan = dataclasses.replace(usual, **vars(parser.parse_args()))
+    print(report.facts(machine.describe()))
+    print(f"- load of the machine before: {machine.load():.1f}\n")
+    with tempfile.TemporaryDirectory(prefix="mcp-memory-benchmark-") as temporary:
+        outcome = run(measure, program_under(Path(temporary)), plan)
+    print(shown(outcome, plan))
+    return 0 if outcome.is_right else 1
 
 
 def program_under(folder: Path) -> Program:
@@ -127,6 +175,20 @@ async def served(program: Program) -> AsyncGenerator[Remote]:
         finally:
             remote.stop()
     await OwnerClient.stop(config)
+
+
+async def settled(
+    server: Remote, users: int, move_in: Callable[[int, str, Client], Awaitable[_One]]
+) -> list[_One]:
+    """What `move_in` makes of each user, by number, token and client, one after the other."""
+    residents: list[_One] = []
+    for number in range(users):
+        token = await server.token(f"user {number}")
+        async with server.client(token) as client:
+            residents.append(await move_in(number, token, client))
+        if (number + 1) % 10 == 0:
+            sys.stderr.write(f"  {number + 1} users have moved in\n")
+    return residents
 
 
 async def told(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
