@@ -286,6 +286,11 @@ class RemoteConfig(_Section):
     """Where spans are sent by OTLP over HTTP, such as http://127.0.0.1:4318/v1/traces. Empty: nowhere. Needs
     `pip install "mcp-memory-layer[telemetry]"`."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is reached from this machine alone."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):

@@ -19,7 +19,7 @@ import anyio
 import uvicorn
 
 from mcp_memory.config import load
-from mcp_memory.remote import create_app
+from mcp_memory.remote.application import create_app
 
 from .conformance_fixtures import extend
 from .node import NodeAbsent, Package, installed, node

@@ -33,6 +33,6 @@ def serve_remote(
         "tls_key": tls_key,
     }
     given.values["remote"] = {name: value for name, value in said.items() if value is not None}
-    from mcp_memory.remote import serve
+    from mcp_memory.remote.serving import serve
 
     serve(given.config())

@@ -1,8 +1,4 @@
-"""Memory for clients elsewhere: one HTTP application, and who may do what in it."""
+"""Memory for clients elsewhere: one HTTP application, and who may do what in it.
 
-from __future__ import annotations
-
-from mcp_memory.remote.application import create_app
-from mcp_memory.remote.serving import serve
-
-__all__ = ["create_app", "serve"]
+Nothing is imported here: `serving` lets the memory be opened while the rest of this is.
+"""

@@ -86,7 +86,7 @@ class _Application:
             session_idle_timeout=None if remote.workers > 1 else SESSION_SECONDS,
             max_request_body_size=config.limits.body_bytes,
         )
-        door = Door(config, self._memory, is_local=is_loopback(remote.host))
+        door = Door(config, self._memory, is_local=remote.is_local)
         under_way = UnderWayHere() if remote.workers == 1 else UnderWayAnywhere(self._memory)
         self._gate = Gate(config.limits, door, under_way, self._leaving)
         self.app = Starlette(
@@ -264,11 +264,6 @@ class _Endpoint:
     async def __call__(self, connection: Connection, receive: Receive, send: Send) -> None:
         response = await self._function(Request(connection, receive))
         await response(connection, receive, send)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reached from this machine alone."""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _security(remote: RemoteConfig) -> TransportSecuritySettings:

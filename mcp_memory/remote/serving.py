@@ -8,21 +8,24 @@ import socket
 import sys
 from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import anyio
+import anyio.to_thread
 import h11
 import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.supervisors.multiprocess import Multiprocess
 
+from mcp_memory.background import side_by_side
 from mcp_memory.client import OwnerClient
 from mcp_memory.config import Config, RemoteConfig
 from mcp_memory.errors import ConfigError
-from mcp_memory.remote.application import create_app, is_loopback
-from mcp_memory.remote.observing import METRICS_FOLDER, log_to_stderr
+
+# The application, whose protocol takes a second to import, only while the memory is being opened.
 
 STOP_SECONDS = 7
 """For calls under way when the server stops; with what comes before and after, less than ten."""
@@ -43,10 +46,12 @@ def serve(config: Config) -> None:
         problem = "serve shares the memory with every host, through its owner; leave out --in-process"
         raise ConfigError("settings", "in_process", problem)
     _check_files(remote)
-    anyio.run(_check_reach, config)
+    anyio.run(_prepare, config)
     with ExitStack() as stack:
         listening = stack.enter_context(_bound(remote))
         if remote.workers > 1:
+            from mcp_memory.remote.observing import METRICS_FOLDER
+
             # Read when the library is imported, which workers do after this.
             os.environ[METRICS_FOLDER] = stack.enter_context(TemporaryDirectory(prefix="mcp-memory-metrics-"))
         host, port = listening.getsockname()[:2]
@@ -84,6 +89,9 @@ def _settings(config: Config) -> uvicorn.Config:
 
 def _worker(config: Config) -> Starlette:
     """The application of one process, which is this one or was just started."""
+    from mcp_memory.remote.application import create_app
+    from mcp_memory.remote.observing import log_to_stderr
+
     log_to_stderr(config.remote, config.log_level)
     return create_app(config)
 
@@ -98,12 +106,20 @@ def _is_readable(file: Path) -> bool:
     return file.is_file() and os.access(file, os.R_OK)
 
 
+async def _prepare(config: Config) -> None:
+    """Import what answers while the process that holds the memory starts, which takes as long."""
+    async with side_by_side() as tasks:
+        if config.remote.workers == 1:
+            tasks.start_soon(anyio.to_thread.run_sync, import_module, "mcp_memory.remote.application")
+        tasks.start_soon(_check_reach, config)
+
+
 async def _check_reach(config: Config) -> None:
     """Whoever can be reached from elsewhere must know by which names, and whom to let in."""
     remote = config.remote
     async with OwnerClient.open(config) as memory:
         has_tokens = bool(await memory.tokens())
-    if is_loopback(remote.host):
+    if remote.is_local:
         return
     if not remote.allowed_hosts:
         raise ConfigError(
