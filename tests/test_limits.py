@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import threading
 import time
 from collections.abc import AsyncGenerator, Iterator
@@ -15,7 +16,9 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
+import psutil
 import pytest
+from anyio.abc import SocketStream
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from starlette.types import Message, Receive, Scope, Send
 
@@ -29,6 +32,7 @@ from mcp_memory.usecases import UseCases
 from .served import STOP_SECONDS, Served, serving
 
 PER_MINUTE = 30
+IDLE = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -168,16 +172,37 @@ async def test_the_log_is_an_object_a_line(served: Served) -> None:
     }
 
 
-async def test_connections_that_do_nothing_keep_nobody_out(served: Served) -> None:
-    where = urlsplit(served.base)
-    hal = await served.token("hal")
-    idle = [await anyio.connect_tcp(where.hostname or "", where.port or 0) for _ in range(200)]
-    for number, stream in enumerate(idle):
-        if number % 2:
-            await stream.send(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le")
-    assert (await post(served, hal, "stats"))[0] == 200
-    for stream in idle:
-        await stream.aclose()
+@pytest.mark.skipif(sys.platform == "win32", reason="it sets how many files a process may open")
+async def test_a_thousand_connections_that_do_nothing_keep_nobody_out(tmp_path: Path) -> None:
+    """Though the system gives a process fewer files than that, unless it asks. Soon they are dropped."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2 * IDLE:
+        pytest.skip(f"this system lets no process open more than {hard} files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (IDLE // 2, hard))
+    idle: list[SocketStream] = []
+    try:
+        async with serving(tmp_path) as served:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (2 * IDLE, hard))
+            where = urlsplit(served.base)
+            hal = await served.token("hal")
+            for number in range(IDLE):
+                idle.append(await anyio.connect_tcp(where.hostname or "", where.port or 0))
+                if number % 2:
+                    await idle[-1].send(b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Le")
+            assert (await post(served, hal, "stats"))[0] == 200
+            if sys.platform == "linux":
+                assert psutil.Process(served.process.pid).rlimit(psutil.RLIMIT_NOFILE)[0] > IDLE
+            with anyio.fail_after(60):
+                for stream in idle:
+                    # Until the server has closed it.
+                    async for _ in stream:
+                        pass
+    finally:
+        for stream in idle:
+            await stream.aclose()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -213,6 +214,24 @@ async def test_anothers_cursor_goes_nowhere(town: Town, transport: Transport) ->
             altered = own[:place] + chr(ord(own[place]) ^ 1) + own[place + 1 :]
             answer = await said(client, "search_memory", **question, cursor=altered)
             assert "cursor: " in answer
+
+
+async def test_an_altered_cursor_of_the_list_of_resources_is_refused_or_shows_ones_own(town: Town) -> None:
+    """By one bit, wherever it is."""
+    refusals, shown = list[MCPError](), set[str]()
+    async with town.served.client(town.tokens["ann"]) as client:
+        cursor = (await client.list_resources()).next_cursor
+        assert cursor is not None
+        for place, bit in itertools.product(range(len(cursor)), range(7)):
+            altered = cursor[:place] + chr(ord(cursor[place]) ^ 1 << bit) + cursor[place + 1 :]
+            try:
+                shown.update(one.name for one in (await client.list_resources(cursor=altered)).resources)
+            except MCPError as error:
+                refusals.append(error)
+    assert len(refusals) > len(cursor)
+    assert {one.error.code for one in refusals} == {-32602}
+    assert all("begin again without it" in one.error.message for one in refusals)
+    assert not any(USERS[other] in name for name in shown for other in ("ben", "cid"))
 
 
 @pytest.mark.filterwarnings("ignore:resources/:mcp.shared.exceptions.MCPDeprecationWarning")

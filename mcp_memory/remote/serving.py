@@ -34,6 +34,8 @@ WORKER_SECONDS = 30
 which takes seconds on a busy machine: with uvicorn's own five none came up there."""
 HEAD_SECONDS = 15.0
 """In which the head of a request must have come in, counted from its first byte or from the connection."""
+CONNECTIONS = 65_536
+"""For which file descriptors are asked of the system; many give a process 1,024 unless it asks."""
 VANISHED_MS = 60_000
 """After which the system gives up a connection whose other end takes nothing more."""
 
@@ -46,6 +48,7 @@ def serve(config: Config) -> None:
         problem = "serve shares the memory with every host, through its owner; leave out --in-process"
         raise ConfigError("settings", "in_process", problem)
     _check_files(remote)
+    _make_room()
     anyio.run(_prepare, config)
     with ExitStack() as stack:
         listening = stack.enter_context(_bound(remote))
@@ -94,6 +97,18 @@ def _worker(config: Config) -> Starlette:
 
     log_to_stderr(config.remote, config.log_level)
     return create_app(config)
+
+
+def _make_room() -> None:
+    """As far as the system lets us: else a thousand clients that do nothing would keep out all others."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    room = CONNECTIONS if hard == resource.RLIM_INFINITY else min(CONNECTIONS, hard)
+    if soft != resource.RLIM_INFINITY and soft < room:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
 
 
 def _check_files(remote: RemoteConfig) -> None:
