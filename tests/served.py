@@ -29,7 +29,7 @@ from .conftest import GRAPH_ENGINE
 
 Transport = Literal["modern", "handshake", "sse"]
 TRANSPORTS: tuple[Transport, ...] = ("modern", "handshake", "sse")
-START_SECONDS, STOP_SECONDS = 120, 10
+START_SECONDS, STOP_SECONDS, LOG_SECONDS = 120, 10, 20
 
 
 @dataclass
@@ -91,6 +91,15 @@ class Served:
     ) -> httpx2.AsyncClient:
         """As the SDK has its own made for the old transport."""
         return httpx2.AsyncClient(headers=headers, timeout=timeout, auth=auth, verify=self.verify)
+
+    async def logged(self, words: str) -> str:
+        """The line of the log that has these words; a request is logged only once its answer is out."""
+        with anyio.fail_after(LOG_SECONDS):
+            while True:
+                for line in self.log.read_text().splitlines():
+                    if words in line:
+                        return line
+                await anyio.sleep(0.05)
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
