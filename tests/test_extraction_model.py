@@ -418,6 +418,10 @@ def test_a_date_is_reckoned_from_when_it_was_said_and_not_from_today() -> None:
         ("I moved to Berlin since last Saturday", {"since": "since last Saturday"}, "2023-05-06", None),
         ("I live in Berlin until October", {"until": "until October"}, None, "2023-10-31"),
         ("I lived in Berlin until October", {"until": "until October"}, None, "2022-10-31"),
+        ("From June 1st I live in Berlin", {"since": "June 1st"}, "2023-06-01", None),
+        ("Starting on June 1st I live in Berlin", {"since": "Starting on June 1st"}, "2023-06-01", None),
+        ("From April 1st I lived in Berlin", {"since": "April 1st"}, "2023-04-01", None),
+        ("I live in Berlin since June 1st", {"since": "June 1st"}, "2022-06-01", None),
         ("I move to Berlin in April", {"kind": "plan", "since": "in April"}, "2024-04-01", None),
     ],
 )

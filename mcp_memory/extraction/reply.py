@@ -449,7 +449,7 @@ class _Check:
             return None, None
         for turn in turns:
             if _stands_in(name_key(expression), name_key(turn.text)):
-                return resolve(expression, turn.observed_at, tense) or (None, None)
+                return _resolved(expression, turn, tense) or (None, None)
         # A model that reckons instead of quoting is believed where the reckoning is right.
         for turn in turns:
             days = resolve(expression, turn.observed_at, tense)
@@ -467,6 +467,19 @@ class _Check:
                     self.mentions.setdefault((turn.id, name_key(entity.name)), (turn.id, entity))
 
 
+def _resolved(expression: str, turn: Turn, tense: Tense) -> tuple[datetime, datetime] | None:
+    """A time that a turn says. "From February 1st", said in January, is days ahead and not a year ago."""
+    days = resolve(expression, turn.observed_at, tense)
+    named = re.sub(f"^{_BEGINS}", "", name_key(expression))
+    begins = rf"{_BEGINS}{re.escape(named)}(?!\w)"
+    if tense == "past" and re.search(begins, name_key(turn.text)):
+        ahead = resolve(expression, turn.observed_at, "future")
+        if ahead and (days is None or ahead[0] - turn.observed_at < turn.observed_at - days[0]):
+            return ahead
+    return days
+
+
+_BEGINS = r"\b(?:from|starting|beginning|effective|as of)(?: on)?(?: the)? "
 _TELLS_THE_PAST = re.compile(r"\b(?:was|were|had|used to|\w+ed)\b", re.IGNORECASE)
 _ATTRIBUTES = {
     alias: slot
