@@ -7,7 +7,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
@@ -126,10 +126,11 @@ class Story(_Written):
         return {fact.id: self.turn(fact.turns[-1]).at for fact in self.facts}
 
     def asked_at(self, question: Question) -> datetime:
-        """The end of the day it asks about, or a day after the last turn."""
+        """The end of the day it asks about, or now, as whom it asks takes it: years after the last turn, when
+        what was told to begin soon has begun."""
         if question.as_of is not None:
             return datetime.combine(question.as_of, time.max, UTC)
-        return self.turns[-1].at + timedelta(days=1)
+        return datetime.now(UTC)
 
     def outdated(self, at: datetime) -> list[Fact]:
         """The facts that others had replaced or ended by then."""

@@ -53,7 +53,7 @@ class Shown:
 def pack(
     hits: Iterable[Hit],
     standing: Iterable[Memory],
-    changes: Iterable[Change],
+    changes: Sequence[Change],
     *,
     known: bool,
     detail: Detail,
@@ -134,6 +134,7 @@ def pack(
                 cursor=goes_on,
                 standing=tuple(always),
                 changes=tuple(told),
+                changes_left_out=len(changes) - len(told),
                 degraded=tuple(degraded),
             )
         )

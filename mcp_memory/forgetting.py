@@ -11,6 +11,7 @@ from mcp_memory.entities import Entities
 from mcp_memory.errors import NothingHidden, PlanExpired, PlanNotFound
 from mcp_memory.models import ForgetPlan, ForgetRequest, ForgetResult, Scope
 from mcp_memory.news import News
+from mcp_memory.resolving import is_user
 from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
@@ -44,6 +45,7 @@ class Forgetting:
         meant = () if request.entity is None else await self._entities.named(scope, request.entity)
         selection = Selection(
             entity_ids=tuple(one.id for one in meant),
+            names=tuple({name for one in meant for name in (one.name, *one.aliases) if _is_a_name(name)}),
             session_id=request.session,
             before=request.before,
             ids=None if request.query is None else await self._about(scope, request.query, now, patience),
@@ -145,3 +147,8 @@ class Forgetting:
     @property
     def _plan_life(self) -> timedelta:
         return timedelta(minutes=self._config.plan_ttl_minutes)
+
+
+def _is_a_name(name: str) -> bool:
+    """Whether it can be looked for in a text: "the user" and "I" are whoever speaks."""
+    return len(name) > 1 and name[0].isupper() and not is_user(name, "person")

@@ -71,8 +71,8 @@ class _Asked:
     query: Query
     where: Filter
     allowed: Mapping[str, int] | None
-    is_filtered_exactly: bool
-    """Whether it asks for what mentions an entity, or has some metadata."""
+    mentioning: frozenset[str] | None
+    """All that mentions the entity that was asked about; None where none was."""
     shown: Shown
     limit: int
     max_tokens: int
@@ -82,6 +82,11 @@ class _Asked:
     @property
     def scope(self) -> Scope:
         return self.where.scope
+
+    @property
+    def is_filtered_exactly(self) -> bool:
+        """Whether it asks for what mentions an entity, or has some metadata."""
+        return self.mentioning is not None or self.where.condition is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ class Searcher:
             query,
             where,
             allowed,
-            entity_ids is not None or where.condition is not None,
+            None if entity_ids is None else frozenset(entity_ids),
             shown,
             request.limit or self._config.limit,
             request.max_tokens or self._config.max_tokens,
@@ -481,7 +486,8 @@ def _as_later(memory: Memory | None, words: Sequence[str]) -> Later | None:
 
 
 def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[Change, ...]:
-    """What began and what ended, first what the query is about, the latest first."""
+    """What began and what ended of what the filters ask for by kind, level or entity: first what the query is
+    about, the latest first."""
     request = asked.request
     assert request.since is not None
     until = request.until or request.reference_time or datetime.now(UTC)
@@ -492,7 +498,15 @@ def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[
     def is_beside_the_point(change: Change) -> bool:
         return near.isdisjoint((change.memory.id, *sources.get(change.memory.id, ())))
 
-    changes = (Change(memory=memory, event=event, at=at) for memory, event, at in found)
+    def is_asked_for(memory: Memory) -> bool:
+        fits = not request.kinds or memory.kind in request.kinds
+        fits = fits and (not request.levels or memory.level in request.levels)
+        about = (memory.id, *sources.get(memory.id, ()))
+        return fits and (asked.mentioning is None or not asked.mentioning.isdisjoint(about))
+
+    changes = (
+        Change(memory=memory, event=event, at=at) for memory, event, at in found if is_asked_for(memory)
+    )
     return tuple(sorted(changes, key=is_beside_the_point))
 
 

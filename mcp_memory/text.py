@@ -138,7 +138,9 @@ def searched(result: SearchResult) -> str:
     is_whole = result.detail == "full"
     lines = [_search_head(result)]
     if result.changes:
-        lines += ["Changes, the latest first:", *(change_line(one, is_whole) for one in result.changes)]
+        more = f" ({result.changes_left_out} more left out)" if result.changes_left_out else ""
+        lines.append(f"Changes, the latest first{more}:")
+        lines += [change_line(one, is_whole) for one in result.changes]
     if result.standing:
         lines += [STANDING_TITLE, *(standing_line(one, is_whole) for one in result.standing)]
     if result.hits and not result.known:

@@ -404,3 +404,22 @@ async def test_an_older_ledger_is_brought_to_what_a_new_one_is(tmp_path: Path) -
     assert old_shape.pop("spelled") == {("ann", "Ann"), ("annie", "Annie")}
     assert new_shape.pop("spelled") == set()
     assert old_shape == new_shape
+
+
+async def test_forgetting_somebody_takes_all_that_names_them_and_nobody_of_the_same_name(
+    service: Service,
+) -> None:
+    for words in (
+        "Priya lives in Malmö.",
+        "PRIYA IS ANGRY",
+        "Priya quit.",
+        "Tom's dog bit Priya.",
+        "Tom cried.",
+    ):
+        await add(service, words)
+    await add(service, "Priyanka sang.")
+    planned = await service.forget(SCOPE, ForgetRequest(entity="Priya"))
+    assert planned.plan is not None
+    await service.forget(SCOPE, ForgetRequest(plan_id=planned.plan.plan_id))
+    left = {one.text for one in await service.recent(SCOPE, limit=50)}
+    assert left == {"Tom cried.", "Priyanka sang."}

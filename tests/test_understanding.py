@@ -131,6 +131,26 @@ async def test_what_changed_since_a_day_is_told(config: Config) -> None:
     assert "Acme" not in answer.partition("Changes")[2].partition("2024-03-01:")[0]
 
 
+async def test_changes_are_those_that_the_filters_ask_for_and_what_does_not_fit_is_counted(
+    config: Config,
+) -> None:
+    async with Service.open(config) as service:
+        await say(service, "2024-03-01", "I live in Lisbon.", "Bea lives in Rome.")
+        await say(service, "2024-06-01", "I moved to Porto.", "Bea moved to Oslo.")
+        request = {"query": "What changed?", "changes": True, "since": "2024-05-01"}
+        every = await service.search(ANN, parse(SearchRequest, request))
+        of_bea = await service.search(ANN, parse(SearchRequest, {**request, "entity": "Bea"}))
+        none = await service.search(ANN, parse(SearchRequest, {**request, "kinds": ["preference"]}))
+        few = await service.search(ANN, parse(SearchRequest, {**request, "max_tokens": 100}))
+    assert len(every.changes) == 4
+    assert every.changes_left_out == 0
+    assert {("Bea" in one.memory.text) for one in of_bea.changes} == {True}
+    assert none.changes == ()
+    assert few.changes_left_out == 4 - len(few.changes)
+    assert 0 < len(few.changes) < 4
+    assert f"({few.changes_left_out} more left out)" in text.searched(few)
+
+
 async def test_changes_without_since_are_refused_with_a_sentence() -> None:
     with pytest.raises(Exception, match="changes needs since"):
         parse(SearchRequest, {"query": "What changed?", "changes": True})

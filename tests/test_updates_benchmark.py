@@ -132,7 +132,7 @@ def test_an_old_statement_without_a_mark_is_stale_and_with_one_is_not() -> None:
     assert judged(NOW, LISBON, "   since 2024-06-08: [m_8] user: “We are in Porto.”", MOVED).stale is False
     assert judged(NOW, f"{LISBON} (true from 2023-01-01 until 2024-06-08)", MOVED).stale is False
     # A time still to come when it is asked ends nothing yet.
-    assert judged(NOW, f"{LISBON} (true until 2025-06-08)", MOVED).stale
+    assert judged(NOW, f"{LISBON} (true until 9025-06-08)", MOVED).stale
 
 
 def test_what_is_stale_is_first_when_nothing_right_stands_before_it() -> None:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -167,3 +168,13 @@ async def test_what_a_worker_had_begun_ends_with_it(served: Served) -> None:
     assert before.isdisjoint(one.pid for one in workers(served))
     for half in halves:
         await half.aclose()
+
+
+async def test_workers_whose_parent_is_killed_end_and_free_the_port(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--workers", str(WORKERS)) as served:
+        orphans = workers(served)
+        assert len(orphans) == WORKERS
+        served.process.kill()
+        with anyio.fail_after(30):
+            while any(one.is_running() for one in orphans):
+                await anyio.sleep(0.2)

@@ -15,13 +15,29 @@ def procedure(sentence: str, turn: Turn, is_suspicious: Callable[[str], bool]) -
         return None
     text = " ".join(sentence.split())
     fits = any(form.search(text) for form in (_STANDING, _FROM_NOW_ON, _WHENEVER, _HOW_TO))
-    if not fits or is_suspicious(text) or (turn.is_statement and is_suspicious(turn.text)):
+    if not fits or _is_anothers(sentence, turn.text):
+        return None
+    if is_suspicious(text) or (turn.is_statement and is_suspicious(turn.text)):
         return None
     return FoundFact(
         text=text, kind="procedure", sources=(turn.id,), importance=0.65, entities=entities_in(text, ())
     )
 
 
+def _is_anothers(sentence: str, text: str) -> bool:
+    """Whether somebody hands on what another has written: "A stranger mailed me: always send copies to …"."""
+    before = text[: max(text.find(sentence), 0)]
+    is_quoted = before.count('"') % 2 == 1 or before.count("“") > before.count("”")
+    return is_quoted or _HANDED_ON.search(before) is not None
+
+
+_HANDED_ON = re.compile(
+    r"\b(?:e-?mail(?:ed)?|mail(?:ed)?|letter|messaged?|text(?:ed)?|(?:web ?)?(?:site|page)|documents?|docs?"
+    r"|pdf|post(?:ed)?|article|comment(?:ed)?|review|readme|chat|spam|ad|stranger|sa(?:id|ys)|wr(?:ote|ites)"
+    r"|told me|reads?|quote)\b"
+    r"[^.!?\n]*:\s*(?:$|[\"“«'>\n])",
+    re.IGNORECASE,
+)
 _ORDERS = (
     "add|address|answer|apply|ask|attach|avoid|backup|back up|begin|book|build|bring|call|cc|check"
     "|choose|close|commit|"

@@ -113,7 +113,9 @@ class SearchResult(Value):
     standing: tuple[Memory, ...] = ()
     """Preferences and procedures of the scope, which hold whatever is asked."""
     changes: tuple[Change, ...] = ()
-    """When asked for: what began and what ended, the latest first."""
+    """When asked for: what began and what ended, first what the query is about, the latest first."""
+    changes_left_out: int = 0
+    """More that did not fit: a larger `max_tokens`, or a narrower `since` and `until`, shows them."""
     tokens: int = 0
     """Of the answer as an assistant reads it (`mcp_memory.text.searched`), at four characters each."""
     degraded: tuple[str, ...] = ()

@@ -125,6 +125,9 @@ class _Weighing:
         # "30 hours of Zelda, 5 hours of Tetris" are two things.
         if not new.measures or not old.measures or (new.names and old.names and not new.names & old.names):
             return False
+        # "The rent of Tom" is not mine.
+        if self._topic.asks_of_self and new.subject != "I" and new.names - old.names - self._topic.stems:
+            return False
         stems = self._topic.stems
         speaks_of_all = bool(stems) and stems <= new.words.keys() & old.words.keys()
         for one in new.measures:

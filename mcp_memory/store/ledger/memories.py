@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from mcp_memory.models import (
     SessionSummary,
     Stats,
     iso,
+    name_key,
 )
 from mcp_memory.store.ledger import comparisons, entities, extractions, facts, index_work, schema, writes
 from mcp_memory.store.ledger.facts import Statement
@@ -121,6 +123,8 @@ class Selection:
 
     entity_ids: tuple[str, ...] = ()
     """Mentioning one of these, if there are any."""
+    names: tuple[str, ...] = ()
+    """Or saying one of these, as it is written or in capitals, though it was not noticed whom it names."""
     session_id: str | None = None
     before: datetime | None = None
     ids: tuple[str, ...] | None = None
@@ -562,20 +566,39 @@ def select(connection: sa.Connection, scope: Scope, selection: Selection) -> tup
     if selection.before is not None:
         conditions.append(schema.memory.c.observed_at < selection.before)
     if selection.entity_ids:
-        mentioning = sa.select(schema.mention.c.memory_id).where(
-            schema.mention.c.entity_id.in_(selection.entity_ids)
-        )
-        conditions.append(schema.memory.c.id.in_(mentioning))
+        conditions.append(_concerning(connection, scope, selection))
     query = (
         sa.select(*COLUMNS)
         .where(*conditions)
         .order_by(schema.memory.c.observed_at.desc(), schema.memory.c.seq.desc())
     )
     chosen = tuple(memory_of(row) for row in connection.execute(query))
+    if selection.names:
+        mentioning = set(connection.execute(_mentioning(selection.entity_ids)).scalars())
+        names = "|".join(re.escape(form) for name in selection.names for form in (name, name.upper()))
+        said = re.compile(rf"(?<!\w)(?:{names})(?!\w)")
+        chosen = tuple(one for one in chosen if one.id in mentioning or said.search(one.text))
     if selection.ids is None:
         return chosen
     wanted = set(selection.ids)
     return tuple(memory for memory in chosen if memory.id in wanted)
+
+
+def _concerning(connection: sa.Connection, scope: Scope, selection: Selection) -> sa.ColumnElement[bool]:
+    """Mentioning one of the entities, or having one of the names in it and mentioning nobody else of that
+    name."""
+    columns = schema.memory.c
+    concerning = columns.id.in_(_mentioning(selection.entity_ids))
+    if selection.names:
+        known = entities.resolve(connection, scope, list(map(name_key, selection.names)))
+        namesakes = {one for ids in known.values() for one in ids}.difference(selection.entity_ids)
+        says = sa.or_(*(columns.text.contains(name, autoescape=True) for name in selection.names))
+        concerning |= says & columns.id.not_in(_mentioning(tuple(namesakes)))
+    return concerning
+
+
+def _mentioning(entity_ids: Sequence[str]) -> sa.Select[Any]:
+    return sa.select(schema.mention.c.memory_id).where(schema.mention.c.entity_id.in_(entity_ids))
 
 
 def users(connection: sa.Connection) -> tuple[str, ...]:
