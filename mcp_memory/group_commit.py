@@ -58,7 +58,8 @@ class GroupCommit(Generic[_Item, _Outcome]):
                     with anyio.CancelScope(shield=True):
                         await self._do_first()
         finally:
-            if not own.is_done:
+            # Gone while it waited it is not done; gone while others do it, it is done without it.
+            if own in self._waiting:
                 self._waiting.remove(own)
         if own.outcome is None:
             assert own.error is not None

@@ -69,6 +69,32 @@ async def test_who_goes_away_is_not_done_and_takes_nobody_along() -> None:
     assert answers == [10, 20]
 
 
+async def test_who_goes_away_while_others_do_it_is_just_gone() -> None:
+    doing = Doing()
+    together = GroupCommit(doing, most=10)
+    answers: list[int] = []
+
+    async def ask(item: int) -> None:
+        answers.append(await together(item))
+
+    impatient = anyio.CancelScope()
+
+    async def ask_impatiently() -> None:
+        with impatient:
+            await ask(2)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask, 1)
+        tasks.start_soon(ask_impatiently)
+        await anyio.wait_all_tasks_blocked()
+        assert doing.groups == [[1, 2]]
+        impatient.cancel()
+        await anyio.wait_all_tasks_blocked()
+        doing.go.set()
+    assert impatient.cancelled_caught
+    assert answers == [10]
+
+
 async def test_what_goes_wrong_is_raised_by_each_of_the_group_and_by_nobody_else() -> None:
     doing = Doing()
     doing.go.set()
