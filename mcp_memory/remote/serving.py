@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import socket
 import sys
 import threading
-import time
 from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,8 +36,6 @@ STOP_SECONDS = 7
 WORKER_SECONDS = 30
 """After which a worker that gives no sign is ended, and another started. It gives none while it imports,
 which takes seconds on a busy machine: with uvicorn's own five none came up there."""
-PARENT_SECONDS = 1.0
-"""Between two looks of a worker whether its parent lives."""
 HEAD_SECONDS = 15.0
 """In which the head of a request must have come in, counted from its first byte or from the connection."""
 CONNECTIONS = 65_536
@@ -101,16 +100,16 @@ def _worker(config: Config) -> Starlette:
     from mcp_memory.remote.observing import log_to_stderr
 
     log_to_stderr(config.remote, config.log_level)
-    if config.remote.workers > 1 and os.name == "posix":
-        threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     return create_app(config)
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: BaseProcess) -> None:
     """A worker whose parent was killed would go on serving, and hold the port."""
-    while os.getppid() == parent:
-        time.sleep(PARENT_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
+    parent.join()
+    signal.raise_signal(signal.SIGTERM)
 
 
 def _make_room() -> None:
