@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 import sqlalchemy as sa
 import sqlalchemy.event
 
+from mcp_memory.background import side_by_side
 from mcp_memory.config import Config
 from mcp_memory.errors import DiskFull
 from mcp_memory.models import Memory, Scope, SearchRequest
@@ -59,6 +63,28 @@ async def test_a_full_disk_stores_nothing_by_halves_and_goes_on_when_there_is_ro
         "before",
         "after",
     }
+    await ledger.close()
+
+
+async def test_a_reading_sees_one_state_whatever_is_written_meanwhile(tmp_path: Path) -> None:
+    begun, written = threading.Event(), threading.Event()
+
+    def counted_twice(connection: sa.Connection) -> tuple[int, int]:
+        before, _, _ = index_work.counts(connection)
+        begun.set()
+        assert written.wait(30)
+        after, _, _ = index_work.counts(connection)
+        return before, after
+
+    ledger = await Ledger.open(tmp_path / "ledger.db")
+    await ledger.write(memories.write, [draft("before")])
+    async with side_by_side() as tasks:
+        reading = tasks.start_soon(ledger.read, counted_twice)
+        assert await anyio.to_thread.run_sync(begun.wait, 30)
+        await ledger.write(memories.write, [draft("meanwhile")])
+        written.set()
+    assert reading.return_value == (1, 1)
+    assert await ledger.read(index_work.counts) == (2, 0, 0)
     await ledger.close()
 
 

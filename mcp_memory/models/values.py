@@ -70,7 +70,7 @@ MIN_ANSWER_TOKENS, MAX_ANSWER_TOKENS = 100, 20_000
 class Value(BaseModel):
     """Immutable, and an argument nobody knows is an error rather than a silent nothing."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def _identifier(value: str) -> str:

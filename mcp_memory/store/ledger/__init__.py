@@ -116,6 +116,9 @@ class Ledger:
 
         def run() -> _Result:
             with self._translated(), self._engine.connect() as connection:
+                # Python's driver begins a transaction before the first write only: each statement would see
+                # what was written since the one before, and lock the file by itself.
+                connection.exec_driver_sql("BEGIN")
                 return work(connection, *args, **kwargs)
 
         return await anyio.to_thread.run_sync(run, limiter=self._readers)
