@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -391,8 +392,15 @@ def settings_digest(config: Config) -> str:
     return hashlib.sha256(config.model_dump_json(exclude=own).encode()).hexdigest()[:16]
 
 
-def openapi(operations: tuple[Operation[Any], ...] = OPERATIONS) -> dict[str, Any]:
-    """The OpenAPI 3.1 description of operations, from their types."""
+SET_BY_SERVER = ("source", "quota")
+"""What an operation is told about a remote caller, whatever they say of themselves."""
+
+
+def openapi(
+    operations: tuple[Operation[Any], ...] = OPERATIONS, *, of_caller: bool = False
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 description of operations, from their types. With `of_caller` for those who need not
+    say whose memory they mean."""
     inputs = [(one.name, "validation", TypeAdapter(one.body)) for one in operations]
     outputs = [(one.name, "serialization", one.answer) for one in operations]
     failure = [("failure", "serialization", TypeAdapter(Failure))]
@@ -400,6 +408,14 @@ def openapi(operations: tuple[Operation[Any], ...] = OPERATIONS) -> dict[str, An
         [*inputs, *outputs, *failure],  # pyright: ignore[reportArgumentType] - modes are inferred as str
         ref_template="#/components/schemas/{model}",
     )
+    described: dict[str, Any] = definitions.get("$defs", {})
+    if of_caller:
+        for body in {one.body for one in operations if issubclass(one.body, Scoped)}:
+            _leave_to_server(described[body.__name__], ("scope", *SET_BY_SERVER))
+            for name in SET_BY_SERVER:
+                described[body.__name__]["properties"].pop(name, None)
+        _leave_to_server(described["Scope"], ("user_id",))
+        described["Scope"]["description"] = "Whose memory; without `user_id`, that of whose token it is."
 
     def content(name: str, mode: Literal["validation", "serialization"]) -> dict[str, Any]:
         return {"content": {"application/json": {"schema": schemas[name, mode]}}}
@@ -437,7 +453,12 @@ def openapi(operations: tuple[Operation[Any], ...] = OPERATIONS) -> dict[str, An
             for one in operations
         },
         "components": {
-            "schemas": definitions.get("$defs", {}),
+            "schemas": described,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
+
+
+def _leave_to_server(schema: dict[str, Any], names: Sequence[str]) -> None:
+    """Ask for none of these."""
+    schema["required"] = [name for name in schema.get("required", ()) if name not in names]

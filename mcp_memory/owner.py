@@ -274,7 +274,7 @@ def _endpoint(service: Service, operation: Operation[Any], life: _Life) -> Calla
         if life.leaving.is_set():
             return failure(api.LEAVING, "OwnerError", "This owner is about to end; ask the next one.")
         with life.using():
-            return await answered(request, operation, ask)
+            return await answered(await request.body(), operation, ask)
 
     return endpoint
 

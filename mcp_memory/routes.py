@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mcp_memory.api import Failure, Operation
@@ -45,12 +44,11 @@ _STATUS: tuple[tuple[type[McpMemoryError], int], ...] = (
 
 
 async def answered(
-    request: Request, operation: Operation[Any], ask: Callable[[BaseModel], Awaitable[Any]]
+    body: bytes, operation: Operation[Any], ask: Callable[[BaseModel], Awaitable[Any]]
 ) -> Response:
     """What `ask` makes of the body of a request, whatever it raises."""
     try:
-        body = operation.body.model_validate_json(await request.body())
-        answer = await ask(body)
+        answer = await ask(operation.body.model_validate_json(body))
     except ValidationError as error:
         return failure(422, "InvalidInput", str(invalid_input(error, operation.body)))
     except McpMemoryError as error:

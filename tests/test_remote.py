@@ -403,6 +403,21 @@ async def test_an_agents_memory_is_forgotten_by_administrators_alone(town: Town)
         assert (await call(gus, "forget", ids=[memory_id]))["status"] == "erased"
 
 
+async def test_the_json_api_takes_whose_memory_it_is_from_the_token(town: Town) -> None:
+    guide = await town.served.token("eve", agent="warden")
+    async with town.served.http(guide.secret) as http:
+        added = await http.post(
+            "/v1/add", json={"request": {"content": "Gates shut at ten.", "level": "agent"}}
+        )
+        (memory,) = added.json()["memories"]
+        whole = (await http.post("/v1/get", json={"memory_id": memory["id"]})).json()["memory"]
+        assert (whole["user_id"], whole["agent_id"], whole["level"]) == ("eve", "warden", "agent")
+        described = (await http.get("/v1/openapi.json")).json()["components"]["schemas"]
+        assert described["Add"]["required"] == ["request"]
+        assert set(described["Add"]["properties"]) == {"scope", "request", "write_id", "patience"}
+        assert "user_id" not in described["Scope"]["required"]
+
+
 async def test_the_json_api_keeps_to_the_same_rules(town: Town) -> None:
     served = town.served
     ann, ben = {"user_id": "ann"}, {"user_id": "ben"}
@@ -424,6 +439,12 @@ async def test_the_json_api_keeps_to_the_same_rules(town: Town) -> None:
         mine = (await http.post("/v1/add", json=added)).json()["memories"][0]["id"]
         whole = (await http.post("/v1/get", json={"scope": ann, "memory_id": mine})).json()
         assert whole["memory"]["source"] == "api"
+        for own in ("", ', "scope": {}', ', "scope": {"session_id": "s"}'):
+            found = await http.post("/v1/get", content=f'{{"memory_id": "{mine}"{own}}}')
+            assert found.json()["memory"]["user_id"] == "ann"
+        assert (await http.post("/v1/stats", content=b"")).status_code == 200
+        for strange in (b"[]", b"null", b"{", b'{"scope": []}', b'{"scope": null}'):
+            assert (await http.post("/v1/stats", content=strange)).status_code == 422, strange
         wrong = await http.post("/v1/recent", json={"scope": ann, "limit": -1})
         assert (wrong.status_code, wrong.json()["error"]) == (422, "InvalidInput")
     async with served.http(town.tokens["ben"].secret) as http:

@@ -19,7 +19,8 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.sse import SseServerTransport
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, TypeAdapter
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, JsonValue, TypeAdapter, ValidationError
+from pydantic_core import to_json
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.authentication import AuthenticationMiddleware
@@ -55,6 +56,7 @@ API_SOURCE = "api"
 """What is noted as the source of what the JSON API adds: a source is never what a caller says it is."""
 
 # Clients compare an issuer as text: what has no path must not get one.
+_arguments = TypeAdapter(dict[str, JsonValue])
 _url = TypeAdapter(AnyHttpUrl, config=ConfigDict(url_preserve_empty_path=True))
 
 
@@ -138,14 +140,19 @@ class _Application:
 
     def _operation(self, operation: Operation[Any]) -> ASGIApp:
         async def endpoint(request: Request) -> Response:
+            caller = _caller(request)
+
             async def ask(body: BaseModel) -> Any:
                 arguments = arguments_of(body)
                 if "source" in arguments:
                     arguments["source"] = API_SOURCE
-                permitted = self._permitted(await self._memory(), _caller(request))
+                permitted = self._permitted(await self._memory(), caller)
                 return await permitted.ask(operation, **arguments)
 
-            return await answered(request, operation, ask)
+            body = await request.body()
+            if issubclass(operation.body, api.Scoped):
+                body = _in_own_scope(body, caller)
+            return await answered(body, operation, ask)
 
         return _Endpoint(endpoint)
 
@@ -280,12 +287,26 @@ def _caller(request: Request) -> Caller:
     return caller
 
 
+def _in_own_scope(body: bytes, caller: Caller) -> bytes:
+    """A body that says not whose memory it is about is about the caller's. What cannot be read stays as it
+    is, for whoever reads it says what is wrong with it."""
+    try:
+        arguments = _arguments.validate_json(body or b"{}")
+    except ValidationError:
+        return body
+    scope = arguments.get("scope", {})
+    if not isinstance(scope, dict) or "user_id" in scope:
+        return body
+    own = {"user_id": caller.user_id, "agent_id": caller.agent_id}
+    return to_json(arguments | {"scope": own | scope})
+
+
 async def _alive(_: Request) -> Response:
     return JSONResponse({"status": "alive"})
 
 
 async def _describe(_: Request) -> Response:
-    return JSONResponse(api.openapi(api.REMOTE))
+    return JSONResponse(api.openapi(api.REMOTE, of_caller=True))
 
 
 async def _metrics(request: Request) -> Response:
