@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mcp_memory.config import Config, load
 
-GRAPH_ENGINE = os.environ.get("TEST_GRAPH_ENGINE", "kuzu")
+if TYPE_CHECKING:
+    from mcp_memory.store.graph import Engine
+
+GRAPH_ENGINE: Engine = "ladybug" if os.environ.get("TEST_GRAPH_ENGINE") == "ladybug" else "kuzu"
 """The whole suite runs on ladybug too: TEST_GRAPH_ENGINE=ladybug. Never both in one process: they crash."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import psutil
 import pytest
 import sqlalchemy as sa
 import sqlalchemy.event
@@ -23,7 +24,10 @@ from mcp_memory.config import Config
 from mcp_memory.errors import DiskFull
 from mcp_memory.models import Memory, Scope, SearchRequest
 from mcp_memory.service import Service
+from mcp_memory.store.allocator import release
+from mcp_memory.store.graph import Graph
 from mcp_memory.store.ledger import Ledger, entities, index_work, memories
+from mcp_memory.store.ledger.index_work import GraphRows
 from mcp_memory.store.ledger.memories import Draft
 from mcp_memory.store.ledger.schema import new_id
 
@@ -144,6 +148,25 @@ def test_the_same_holds_on_the_other_graph_engine() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2_000:]
+
+
+async def test_a_graph_that_is_asked_all_day_takes_no_more_memory(tmp_path: Path) -> None:
+    graph, _ = await Graph.open(tmp_path / "graph" / "graph.db", engine=GRAPH_ENGINE, buffer_pool_mib=64)
+    rows = GraphRows(("m_1", "m_2"), ("e_1",), (("m_1", "e_1"), ("m_2", "e_1")), ())
+    await graph.add(rows)
+
+    async def grown(calls: int) -> int:
+        release()
+        before = psutil.Process().memory_info().rss
+        for _ in range(calls):
+            assert await graph.rare_mentions(["e_1"], 9) == (("m_1", "e_1"), ("m_2", "e_1"))
+        release()
+        return psutil.Process().memory_info().rss - before
+
+    await grown(100)
+    # A connection that keeps what it is asked kept 16 KB of each call, and more.
+    assert await grown(1_000) < 1_000 * 4_000
+    await graph.close()
 
 
 async def test_what_a_search_reads_is_found_without_reading_all_of_its_owner(tmp_path: Path) -> None:
