@@ -27,8 +27,9 @@ from mcp_memory.extraction import (
     Verdict,
     create_model,
 )
+from mcp_memory.extraction.checking import slot_of, understood
 from mcp_memory.extraction.model import ModelExtractor, passage_text
-from mcp_memory.extraction.reply import json_in, read_facts, slot_of, understood
+from mcp_memory.extraction.reply import json_in, read_facts
 
 OBSERVED = datetime(2023, 5, 8, 10, tzinfo=UTC)
 KEY = "sk-ant-very-secret"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
+from mcp_memory.extraction.checking import says_nothing_new
 from mcp_memory.extraction.facts import Judgement, Known
-from mcp_memory.extraction.reply import says_nothing_new
 from mcp_memory.usage import Usage
 
 

@@ -11,17 +11,11 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mcp_memory.config import ExtractionConfig, LlmConfig
+from mcp_memory.extraction.checking import understood
 from mcp_memory.extraction.comparing import Comparison, ReplyPairs, compared
 from mcp_memory.extraction.facts import USER, Extraction, Known, Passage, Turn
 from mcp_memory.extraction.messages import ModelClient, Read
-from mcp_memory.extraction.reply import (
-    ReadFacts,
-    Reply,
-    ReplyUnreadable,
-    json_in,
-    read_facts,
-    understood,
-)
+from mcp_memory.extraction.reply import ReadFacts, Reply, ReplyUnreadable, json_in, read_facts
 from mcp_memory.models import iso
 from mcp_memory.prompting import PromptFile
 from mcp_memory.usage import Usage
