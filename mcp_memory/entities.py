@@ -103,6 +103,7 @@ class Entities:
     async def review(self, scope: Scope, limit: int) -> EntitiesReview:
         pairs: list[MaybeOne] = []
         degraded: tuple[str, ...] = ()
+        told = await self._ledger.read(merging.told, scope)
         for of_domain in await self._ledger.read(merging.reviewed, scope, REVIEWED):
             known = [entity for entity, _ in of_domain]
             called = [one for _, one in of_domain]
@@ -111,7 +112,9 @@ class Entities:
             except EmbeddingError as error:
                 vectors, degraded = None, (f"compared by their letters only: {error}",)
             two = await self._ledger.read(merging.parted, [one.id for one in known])
-            for pair in await anyio.to_thread.run_sync(resolving.to_review, called, vectors):
+            place = {one.id: number for number, one in enumerate(known)}
+            here = [(place[one], place[other]) for one, other in told if one in place and other in place]
+            for pair in await anyio.to_thread.run_sync(resolving.to_review, called, vectors, here):
                 one, other = known[pair.one], known[pair.other]
                 if (min(one.id, other.id), max(one.id, other.id)) not in two:
                     pairs.append(MaybeOne(one=one, other=other, score=pair.score, why=pair.why))

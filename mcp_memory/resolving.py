@@ -29,6 +29,9 @@ Thursday; Maria and Mario Silva) four: it finds what to ask about, and decides n
 MARGIN = 0.08
 """What is this much farther than the nearest candidate is not looked at; what is nearer than that is as
 likely, so both are listed. The standard deviation of the 24 pairs above is .07."""
+TOLD = 0.95
+"""Score of two whom somebody told to be one while something else speaks against it: above all that only looks
+alike."""
 SHORTEST = 3
 """Letters and digits of a name that may be taken for another form of a name: with fewer, too much is."""
 
@@ -268,16 +271,39 @@ def only_same(new: Called, known: Sequence[Called]) -> int | None:
     return None
 
 
-def to_review(entities: Sequence[Called], vectors: NDArray[np.float32] | None = None) -> tuple[Pair, ...]:
-    """Pairs that may be one, best first: by their names, and by what their names mean.
+def is_meant_by(other: Called, one: Called) -> bool:
+    """Whether `one`, who is told to go by other names too, may be the other who is known only by these: Bob,
+    if Robert is "also Bob". Both are of one type, guessed or not, or nobody knows what one of them is.
 
-    `vectors` are those of each one's first name, `(n, d)` and normalised; None where nothing embeds.
+    Capitals count, for "Ace" may be a name and "ace" is none; a part of a name says no more than the name.
+    """
+    given = set(one.names[1:])
+    return (
+        (one.type == other.type or "concept" in (one.type, other.type))
+        and given.issuperset(other.names)
+        and not any(is_user(called.names[0], called.type) for called in (one, other))
+        and compare(replace(one, names=one.names[:1]), other).verdict == "different"
+    )
+
+
+def to_review(
+    entities: Sequence[Called],
+    vectors: NDArray[np.float32] | None = None,
+    told: Iterable[tuple[int, int]] = (),
+) -> tuple[Pair, ...]:
+    """Pairs that may be one, best first: by what was told, by their names, and by what their names mean.
+
+    `vectors` are those of each one's first name, `(n, d)` and normalised; None where nothing embeds. Of the
+    places in `told` the first was said to be called as the second is.
     """
     found: dict[tuple[int, int], Pair] = {}
+    for one, other in told:
+        why = f"“{entities[one].names[0]}” is said to be called “{entities[other].names[0]}” too"
+        found[min(one, other), max(one, other)] = Pair(min(one, other), max(one, other), TOLD, why)
     for one, other in _neighbours(entities):
         likeness = compare(entities[one], entities[other])
         if likeness.verdict != "different":
-            found[one, other] = Pair(one, other, likeness.score, likeness.why)
+            found.setdefault((one, other), Pair(one, other, likeness.score, likeness.why))
     for pair in () if vectors is None else _near_in_meaning(entities, vectors):
         found.setdefault((pair.one, pair.other), pair)
     return tuple(sorted(found.values(), key=lambda pair: (-pair.score, pair.one, pair.other)))

@@ -275,14 +275,6 @@ def _read_version(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     return _stated(one, one.subject, reader)
 
 
-def read_alias(match: re.Match[str], reader: Reader) -> list[FoundFact]:
-    name, alias = named(match["name"]), named(match["alias"])
-    if name_key(name) == name_key(alias) or name.split()[0] in OPENERS:
-        return []
-    who = Who(name, "person", (alias,))
-    return _stated(Statement(f"is also called {alias}", "fact", importance=0.6, dated="undated"), who, reader)
-
-
 def _read_renamed(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     old, new = named(match["mine"] or match["old"] or match["itself"]), named(match["new"])
     if name_key(old) == name_key(new) or old.split()[0] in OPENERS:

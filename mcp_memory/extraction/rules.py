@@ -14,13 +14,13 @@ from datetime import datetime
 import anyio.to_thread
 
 from mcp_memory.dates import Time, times_in
-from mcp_memory.extraction.attributes import of_attributes, of_contacts, read_alias
+from mcp_memory.extraction.attributes import of_attributes, of_contacts
 from mcp_memory.extraction.corrections import corrected, sentences_of
 from mcp_memory.extraction.drawing import said_of
 from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import Extraction, FoundFact, Passage, Turn
 from mcp_memory.extraction.forms import SPEAKS_OF_TOOLS
-from mcp_memory.extraction.kinship import ALSO_KNOWN, KIN_CALLED, kin_in
+from mcp_memory.extraction.kinship import KIN_CALLED, called_otherwise, kin_in
 from mcp_memory.extraction.people import MAX_READ, Reader, Talk, Who, note_people, subject_of
 from mcp_memory.extraction.phrases import named
 from mcp_memory.extraction.procedures import procedure
@@ -171,8 +171,7 @@ def _read_plain(sentence: str, reader: Reader) -> None:
         reader.facts.append(fact)
     sentence = _BESIDE_NAME.sub(r"\g<who> ", sentence)
     is_olden = _OLDEN.search(sentence) is not None and "used to" not in sentence
-    if match := ALSO_KNOWN.match(sentence):
-        reader.facts.extend(read_alias(match, reader))
+    reader.facts.extend(called_otherwise(sentence, reader))
     subject: Who | None = None
     low = _UNSURE.match(sentence) is not None
     for clause in clauses(sentence):

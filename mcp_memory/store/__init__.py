@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -32,10 +32,12 @@ from mcp_memory.models import (
     Health,
     HistoryEvent,
     Merged,
+    NewEntity,
     Rebuilding,
     Receipt,
     Scope,
 )
+from mcp_memory.resolving import is_user
 from mcp_memory.store.allocator import tune
 from mcp_memory.store.candidates import Candidate, Filter
 from mcp_memory.store.indexes import BATCH, Embed, Indexes, is_readable
@@ -164,10 +166,12 @@ class Store:
         later.ids.update(draft.memory.id for draft in drafts)
         self._in_flight.append(later.ids)
         try:
-            written = await self.ledger.write(
-                partial(memories.write, drafts=drafts, write_id=write_id, read_together=read_together)
-            )
+            async with self._alone_if_joining(one for draft in drafts for one in draft.entities):
+                written = await self.ledger.write(
+                    partial(memories.write, drafts=drafts, write_id=write_id, read_together=read_together)
+                )
             later.note(drafts, written)
+            later.noted.extend(memory_id for one in written for memory_id in one.regrouped)
             if understand is not None:
                 await understand(written, later)
             lag = await self._index(later, patience)
@@ -186,11 +190,13 @@ class Store:
         if later is None:
             self._in_flight.append(own.ids)
         try:
-            written = await self.ledger.write(
-                partial(memories.understand, work_id=work_id, understood=understood)
-            )
+            told = (one for found in (*understood.drafts, *understood.notes) for one in found.entities)
+            async with self._alone_if_joining(told):
+                written, noted = await self.ledger.write(
+                    partial(memories.understand, work_id=work_id, understood=understood)
+                )
             own.note(understood.drafts, written)
-            own.noted.extend(note.memory_id for note in understood.notes)
+            own.noted.extend(noted)
             if later is not None:
                 return None
             lag = await self._index(own, 0.0)
@@ -199,6 +205,16 @@ class Store:
                 self._in_flight.remove(own.ids)
         self._look_after(written, lag)
         return lag
+
+    @asynccontextmanager
+    async def _alone_if_joining(self, named: Iterable[NewEntity]) -> AsyncGenerator[None]:
+        """While somebody may be told to be one with another: an index that is being written was read before,
+        and nobody would write it again."""
+        if any(one.aliases and not is_user(one.name, one.type) for one in named):
+            async with self._indexes.applying:
+                yield
+        else:
+            yield
 
     async def _index(self, later: Later, patience: float) -> McpMemoryError | None:
         """Bring the indexes up to date with what is new and what was noted; why they lag, if they do."""
@@ -222,8 +238,11 @@ class Store:
 
     async def say_again(self, memory_id: str, draft: Draft, event: HistoryEvent) -> tuple[EntityRef, ...]:
         """Note that a memory was said again; answers what it mentions."""
-        named = await self.ledger.write(memories.say_again, memory_id, draft.entities, draft.relations, event)
-        await self._index_again([memory_id])
+        async with self._alone_if_joining(draft.entities):
+            named, regrouped = await self.ledger.write(
+                memories.say_again, memory_id, draft.entities, draft.relations, event
+            )
+        await self._index_again([memory_id, *regrouped])
         return named
 
     async def _index_again(self, ids: Sequence[str]) -> McpMemoryError | None:

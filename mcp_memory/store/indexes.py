@@ -23,7 +23,7 @@ from mcp_memory.group_commit import GroupCommit
 from mcp_memory.models import Difference, IndexHealth, Memory
 from mcp_memory.store import comparison
 from mcp_memory.store.allocator import release
-from mcp_memory.store.ledger import Ledger, index_work
+from mcp_memory.store.ledger import Ledger, index_work, merging
 from mcp_memory.store.ledger.merging import Regrouped
 
 # lancedb and kuzu take two seconds to import: the ledger serves meanwhile, so they are imported late.
@@ -234,6 +234,7 @@ class Indexes:
             # What was forgotten while it was being embedded must not come back: the topology has only what
             # exists.
             topology = await self._ledger.read(index_work.graph_rows, ids)
+            joined = () if are_new else await self._ledger.read(merging.joined, topology.entity_ids)
             alive = set(topology.memory_ids)
             kept = [position for position, memory in enumerate(batch) if memory.id in alive]
             rows = [batch[position] for position in kept]
@@ -244,6 +245,8 @@ class Indexes:
                     await self.use(
                         self.graph, lambda graph: (graph.add if are_new else graph.replace)(topology)
                     )
+                    if joined:
+                        await self.use(self.graph, lambda graph: graph.delete(joined))
                 except McpMemoryError as error:
                     failures.append(error)
 

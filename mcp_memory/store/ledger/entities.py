@@ -30,6 +30,8 @@ from mcp_memory.store.ledger.schema import chunks, new_id
 
 UNKNOWN: EntityType = "concept"
 """What is said by who knows no better."""
+ALSO_CALLED = "is also called"
+"""Relation of two whom a memory tells to be one, where something else speaks against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class _Named:
     """Whether its type is."""
     homes: Mapping[str, str] = field(default_factory=dict[str, str])
     """By name, as it is spelled, who of those that count as it has it."""
+    others: Mapping[str, _Named] = field(default_factory=dict[str, "_Named"])
+    """By name, who has it and is known by nothing else: told to be the same, but not believed."""
 
 
 def join(
@@ -89,30 +93,78 @@ def join(
         )
         inserted = connection.execute(_MENTION, {"memory_id": memory.id, "entity_id": found.ref.id})
         joined |= inserted.rowcount > 0
+        for name, other in found.others.items():
+            refs[other.ref.id] = other.ref
+            connection.execute(
+                _SPELL, {**spelled, "key": name_key(name), "home_id": other.home_id, "name": name}
+            )
+            connection.execute(_MENTION, {"memory_id": memory.id, "entity_id": other.ref.id})
+            relation = NewRelation(subject=found.ref.name, predicate=ALSO_CALLED, object=name)
+            joined |= _relate(connection, memory, found, other, relation)
     for relation in named_relations:
         # "Apple" and "apple" may both be here.
         subject, target = (
             by_name.get(name) or by_key[name_key(name)] for name in (relation.subject, relation.object)
         )
-        if subject.home_id == target.home_id:
-            continue
-        inserted = connection.execute(
-            insert(schema.relation)
-            .values(
-                id=new_id("r"),
-                subject_id=subject.ref.id,
-                predicate=_predicate_code(connection, relation.predicate),
-                object_id=target.ref.id,
-                memory_id=memory.id,
-                valid_from=relation.valid_from,
-                valid_until=relation.valid_until,
-                subject_home=subject.home_id,
-                object_home=target.home_id,
-            )
-            .on_conflict_do_nothing()
-        )
-        joined |= inserted.rowcount > 0
+        if subject.home_id != target.home_id:
+            joined |= _relate(connection, memory, subject, target, relation)
     return tuple(refs.values()), joined
+
+
+def _relate(
+    connection: sa.Connection, memory: Memory, subject: _Named, target: _Named, relation: NewRelation
+) -> bool:
+    """Note how a memory relates two; whether that was new."""
+    inserted = connection.execute(
+        insert(schema.relation)
+        .values(
+            id=new_id("r"),
+            subject_id=subject.ref.id,
+            predicate=_predicate_code(connection, relation.predicate),
+            object_id=target.ref.id,
+            memory_id=memory.id,
+            valid_from=relation.valid_from,
+            valid_until=relation.valid_until,
+            subject_home=subject.home_id,
+            object_home=target.home_id,
+        )
+        .on_conflict_do_nothing()
+    )
+    return inserted.rowcount > 0
+
+
+def told_to_be_one(
+    connection: sa.Connection, memory: Memory, named_entities: Sequence[NewEntity], *, is_guessed: bool
+) -> tuple[tuple[str, str], ...]:
+    """Ids of two known entities each, where a memory gives the first the only names of the second."""
+    domain = _domain_of(memory)
+    found: dict[tuple[str, str], None] = {}
+    for entity in named_entities:
+        called = Called(entity.type, (entity.name, *entity.aliases), is_guessed)
+        if not entity.aliases or resolving.is_user(entity.name, entity.type):
+            continue
+        one = _known_by_name(connection, domain, called, is_typed=True)
+        for name in () if one is None else entity.aliases:
+            if one is not None and (other := _only_called(connection, domain, one, called, name)):
+                found[one.ref.id, other.ref.id] = None
+    return tuple(found)
+
+
+def _only_called(
+    connection: sa.Connection, domain: str, one: _Named, called: Called, name: str
+) -> _Named | None:
+    """The other one of this name, of all names that `one` is told to have, if it is known by no other."""
+    rows = {row.entity_id: row for row in _called(connection, domain, name_key(name))}
+    if len(rows) != 1 or one.ref.id in rows:
+        return None
+    (row,) = rows.values()
+    # What nobody knew of it, this memory may say.
+    entity_type = called.type if one.ref.type == UNKNOWN else one.ref.type
+    other = Called(row.known_type, _names(connection, row.entity_id), row.is_guessed)
+    if not resolving.is_meant_by(other, replace(called, type=entity_type)):
+        return None
+    ref = EntityRef(id=row.entity_id, name=row.name, type=row.known_type)
+    return _Named(row.home_id, ref, row.is_guessed)
 
 
 def _as_the_user(called: Called) -> Called:
@@ -133,6 +185,12 @@ def known_type(entity: sa.FromClause) -> sa.ColumnElement[Any]:
         .scalar_subquery()
     )
     return sa.case((entity.c.type != UNKNOWN, entity.c.type), else_=sa.func.coalesce(of_others, UNKNOWN))
+
+
+def is_typed(connection: sa.Connection, entity_id: str) -> bool:
+    """Whether anybody has said, or guessed, what it is."""
+    query = sa.select(known_type(schema.entity)).where(schema.entity.c.id == entity_id)
+    return connection.execute(query).scalar_one() != UNKNOWN
 
 
 def _is_guessed() -> sa.ColumnElement[bool]:
@@ -180,6 +238,7 @@ def _entity_for(
         found = replace(found, ref=found.ref.model_copy(update={"type": called.type}))
     # What it was found by it has; a new one has its name whoever else is called so.
     homes = {called.names[0]: found.home_id}
+    others: dict[str, _Named] = {}
     new = list(homes) if is_new else []
     for name in called.names[1:]:
         rows = _called(connection, domain, name_key(name))
@@ -189,6 +248,8 @@ def _entity_for(
         elif not any(_may_mean(found, name, row) for row in rows):
             homes[name] = found.home_id
             new.append(name)
+        elif other := _only_called(connection, domain, found, called, name):
+            others[name] = other
     if new:
         connection.execute(
             _ALIAS,
@@ -204,7 +265,7 @@ def _entity_for(
                 for name in new
             ],
         )
-    return replace(found, homes=homes)
+    return replace(found, homes=homes, others=others)
 
 
 _SPELL = insert(schema.spelling).on_conflict_do_nothing()

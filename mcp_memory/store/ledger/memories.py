@@ -27,7 +27,16 @@ from mcp_memory.models import (
     iso,
     name_key,
 )
-from mcp_memory.store.ledger import comparisons, entities, extractions, facts, index_work, schema, writes
+from mcp_memory.store.ledger import (
+    comparisons,
+    entities,
+    extractions,
+    facts,
+    index_work,
+    merging,
+    schema,
+    writes,
+)
 from mcp_memory.store.ledger.facts import Statement
 from mcp_memory.store.ledger.rows import (
     COLUMNS,
@@ -111,6 +120,8 @@ class Written:
     entities: tuple[EntityRef, ...]
     work_id: str | None = None
     """Of the pass in which facts are to be drawn from it."""
+    regrouped: tuple[str, ...] = ()
+    """Ids of other memories, to be indexed anew: it told that two whom they name are one."""
 
     @property
     def is_new(self) -> bool:
@@ -170,18 +181,25 @@ def _to_be_read(
     return tuple(replace(one, work_id=work.get(one.id)) for one in written)
 
 
-def understand(connection: sa.Connection, work_id: str, understood: Understood) -> tuple[Written, ...]:
+def understand(
+    connection: sa.Connection, work_id: str, understood: Understood
+) -> tuple[tuple[Written, ...], tuple[str, ...]]:
     """Store what was drawn from the words of some work, and take the work off the list, or neither; nothing
-    when it is done already."""
+    when it is done already. Answers what became of the drafts, and what else is to be indexed anew."""
     if not extractions.done(connection, work_id):
-        return ()
+        return (), ()
     written = tuple(_write_draft(connection, draft) for draft in understood.drafts)
-    noted = [one.memory_id for one in understood.notes if _note(connection, one)]
+    regrouped = {memory_id for one in written for memory_id in one.regrouped}
+    noted: list[str] = []
+    for note in understood.notes:
+        if (concerned := _note(connection, note)) is not None:
+            noted.append(note.memory_id)
+            regrouped.update(concerned)
     for repeat in understood.repeats:
         noted += [repeat.memory_id] if _repeat(connection, repeat) else []
     _settle(connection, written)
     facts.settle(connection, facts.concerned(connection, noted))
-    return written
+    return written, tuple(sorted(regrouped.union(noted)))
 
 
 def _repeat(connection: sa.Connection, repeat: Repeat) -> bool:
@@ -198,21 +216,23 @@ def _repeat(connection: sa.Connection, repeat: Repeat) -> bool:
     return True
 
 
-def _note(connection: sa.Connection, note: Note) -> bool:
-    """Add to a memory what is understood of it; whether it is still there."""
+def _note(connection: sa.Connection, note: Note) -> tuple[str, ...] | None:
+    """Add to a memory what is understood of it; answers which others are to be indexed anew, or None where it
+    is not there any more."""
     row = connection.execute(sa.select(*COLUMNS).where(schema.memory.c.id == note.memory_id, alive())).first()
     if row is None:
-        return False
+        return None
     memory = memory_of(row)
     if note.valid_from is not None and memory.valid_from is None:
         connection.execute(
             sa.update(schema.memory).where(schema.memory.c.id == memory.id).values(valid_from=note.valid_from)
         )
+    regrouped = merging.join_told(connection, memory, note.entities, is_guessed=note.is_guessed)
     _, joined = entities.join(connection, memory, note.entities, note.relations, is_guessed=note.is_guessed)
     _state(connection, memory, note.statement, note.verdicts)
     if joined:
         index_work.enqueue(connection, [memory.id], "index", datetime.now(UTC))
-    return True
+    return regrouped
 
 
 def _state(
@@ -282,18 +302,18 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
         [{"memory_id": memory_id, **event.model_dump(mode="python")} for event in events],
     )
     drawn = _draw(connection, memory_id, draft.sources)
-    named, joined = entities.join(
-        connection,
-        memory.model_copy(update={"id": memory_id}),
-        draft.entities,
-        draft.relations,
-        is_guessed=draft.is_guessed,
+    here = memory.model_copy(update={"id": memory_id})
+    regrouped = merging.join_told(
+        connection, here, draft.entities, draft.sources, is_guessed=draft.is_guessed
     )
-    _state(connection, memory.model_copy(update={"id": memory_id}), draft.statement, draft.verdicts)
+    named, joined = entities.join(
+        connection, here, draft.entities, draft.relations, is_guessed=draft.is_guessed
+    )
+    _state(connection, here, draft.statement, draft.verdicts)
     if existing is None or joined or drawn or revived:
         index_work.enqueue(connection, [memory_id], "index", memory.recorded_at)
     status: AddStatus = "stored" if existing is None else "restored" if is_back else "duplicate"
-    return Written(memory_id, status, named)
+    return Written(memory_id, status, named, regrouped=regrouped)
 
 
 def _same(connection: sa.Connection, owner: str, mark: str) -> sa.Row[Any, Any, Any, Any] | None:
@@ -483,12 +503,12 @@ def say_again(
     entities_named: Sequence[NewEntity],
     relations: Sequence[NewRelation],
     event: HistoryEvent,
-) -> tuple[EntityRef, ...]:
+) -> tuple[tuple[EntityRef, ...], tuple[str, ...]]:
     """Note in its history that a memory was said again, and what it mentions beside what is known; answers
-    what it mentions."""
-    _note(connection, Note(memory_id, tuple(entities_named), tuple(relations)))
+    what it mentions, and what else is to be indexed anew."""
+    regrouped = _note(connection, Note(memory_id, tuple(entities_named), tuple(relations)))
     connection.execute(insert(schema.history).values(memory_id=memory_id, **event.model_dump(mode="python")))
-    return entities.mentioned_by(connection, memory_id)
+    return entities.mentioned_by(connection, memory_id), regrouped or ()
 
 
 def rate(

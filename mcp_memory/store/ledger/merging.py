@@ -15,7 +15,16 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory import resolving
-from mcp_memory.models import Entity, EntityRef, EntityType, Scope, name_key
+from mcp_memory.models import (
+    FUNCTIONAL,
+    Entity,
+    EntityRef,
+    EntityType,
+    Memory,
+    NewEntity,
+    Scope,
+    name_key,
+)
 from mcp_memory.store.ledger import entities, facts, index_work, schema
 from mcp_memory.store.ledger.rows import visible
 from mcp_memory.store.ledger.schema import chunks
@@ -67,6 +76,149 @@ def _join(connection: sa.Connection, kept_id: str, gone_id: str) -> list[str]:
     # What is true of one at a time is so of both together.
     facts.settle(connection, facts.about(connection, [kept_id]))
     return concerned
+
+
+def join_told(
+    connection: sa.Connection,
+    memory: Memory,
+    named_entities: Sequence[NewEntity],
+    sources: Sequence[str] = (),
+    *,
+    is_guessed: bool,
+) -> tuple[str, ...]:
+    """Join those whom a memory, drawn from `sources`, tells to be one, where nothing that is known speaks
+    against it; answers the memories whose place in the graph has changed. `split` takes it back."""
+    to_index: list[str] = []
+    told = entities.told_to_be_one(connection, memory, named_entities, is_guessed=is_guessed)
+    for kept_id, gone_id in told:
+        two = [kept_id, gone_id]
+        if (
+            parted(connection, two)
+            or _were_named_together(connection, *two, before=(memory.id, *sources))
+            or _are_said_to_differ(connection, *two)
+        ):
+            continue
+        concerned = _join(connection, kept_id, gone_id)
+        to_index += index_work.enqueue_unless_pending(connection, concerned, memory.recorded_at)
+    return tuple(to_index)
+
+
+def _were_named_together(
+    connection: sa.Connection, one_id: str, other_id: str, *, before: Sequence[str]
+) -> bool:
+    """Whether something that was stored before these memories names both: who speaks of both means two."""
+    one, other = schema.mention.alias(), schema.mention.alias()
+    first = sa.select(sa.func.min(schema.memory.c.seq)).where(schema.memory.c.id.in_(before))
+    query = (
+        sa.select(schema.memory.c.id)
+        .join(one, one.c.memory_id == schema.memory.c.id)
+        .join(other, other.c.memory_id == schema.memory.c.id)
+        .where(
+            one.c.entity_id == one_id,
+            other.c.entity_id == other_id,
+            schema.memory.c.seq < first.scalar_subquery(),
+        )
+        .limit(1)
+    )
+    return connection.execute(query).first() is not None
+
+
+def _are_said_to_differ(connection: sa.Connection, one_id: str, other_id: str) -> bool:
+    """Whether what is known of somebody makes another, of whom only names are told, somebody else."""
+    one, other = _related(connection, one_id), _related(connection, other_id)
+    is_known = entities.is_typed(connection, other_id)
+    if not is_known and (other or facts.about(connection, [other_id])):
+        # A dog may be called Bob, too.
+        return True
+    for relation in other:
+        # Nobody is kin of himself, and a brother need not be the colleague of the same name.
+        if relation.end_id == one_id or (relation.is_personal and relation not in one):
+            return True
+    only = {relation.key: relation.end_id for relation in one if relation.is_only}
+    if any(only.get(relation.key, relation.end_id) != relation.end_id for relation in other):
+        return True
+    mine, others = schema.statement.alias(), schema.statement.alias()
+    otherwise = (
+        sa.select(mine.c.memory_id)
+        .join(others, others.c.slot == mine.c.slot)
+        .where(
+            mine.c.subject_id == one_id,
+            others.c.subject_id == other_id,
+            (mine.c.value != others.c.value) | (mine.c.negates != others.c.negates),
+        )
+        .limit(1)
+    )
+    return connection.execute(otherwise).first() is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Related:
+    """How an entity is related to another, seen from it."""
+
+    predicate: str
+    is_subject: bool
+    end_id: str
+    is_personal: bool
+    """Whether the other is a person."""
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        return self.predicate, self.is_subject
+
+    @property
+    def is_only(self) -> bool:
+        """Whether there is one such relation at a time."""
+        return self.is_subject and name_key(self.predicate) in FUNCTIONAL
+
+
+def _related(connection: sa.Connection, entity_id: str) -> frozenset[_Related]:
+    """All that an entity is related to, but by being said to be the same."""
+    relation = schema.relation.c
+    is_subject = relation.subject_id == entity_id
+    end_id = sa.case((is_subject, relation.object_id), else_=relation.subject_id)
+    query = (
+        sa.select(
+            schema.predicate.c.name, is_subject.label("is_subject"), schema.entity.c.id, schema.entity.c.type
+        )
+        .select_from(schema.relation)
+        .join(schema.predicate, schema.predicate.c.code == relation.predicate)
+        .join(schema.entity, schema.entity.c.id == end_id)
+        .where(
+            is_subject | (relation.object_id == entity_id), schema.predicate.c.name != entities.ALSO_CALLED
+        )
+    )
+    return frozenset(
+        _Related(name, bool(subject), end, entity_type == "person")
+        for name, subject, end, entity_type in connection.execute(query)
+    )
+
+
+def joined(connection: sa.Connection, entity_ids: Sequence[str]) -> tuple[str, ...]:
+    """Ids of those who count as one of these and are another by themselves."""
+    alias = schema.alias.c
+    found: set[str] = set()
+    for some in chunks(entity_ids):
+        query = sa.select(alias.home_id).where(alias.entity_id.in_(some), alias.home_id != alias.entity_id)
+        found.update(connection.execute(query).scalars())
+    return tuple(sorted(found))
+
+
+def told(connection: sa.Connection, scope: Scope) -> tuple[tuple[str, str], ...]:
+    """Pairs of whom a visible memory says that the first is called as the second is, and who are not one."""
+    relation = schema.relation.c
+    query = (
+        sa.select(relation.subject_id, relation.object_id)
+        .distinct()
+        .join(schema.predicate, schema.predicate.c.code == relation.predicate)
+        .join(schema.memory, schema.memory.c.id == relation.memory_id)
+        .where(
+            schema.predicate.c.name == entities.ALSO_CALLED,
+            relation.subject_id != relation.object_id,
+            visible(scope),
+        )
+        .order_by(relation.subject_id, relation.object_id)
+    )
+    return tuple((one, other) for one, other in connection.execute(query))
 
 
 class Merge(NamedTuple):
