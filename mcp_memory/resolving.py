@@ -332,24 +332,35 @@ def _near_in_meaning(entities: Sequence[Called], vectors: NDArray[np.float32]) -
     import numpy as np
 
     cosines = vectors @ vectors.T
-    for places in _by_type(entities):
+    for entity_type, places in _by_type(entities):
         of_type = cosines[np.ix_(places, places)].copy()
         np.fill_diagonal(of_type, 0.0)
-        if not of_type.size:
-            continue
         nearest = of_type.max(axis=1)
         least = np.maximum(np.maximum(nearest[:, None], nearest[None, :]) - MARGIN, NEAR)
         for row, column in np.argwhere(np.triu(of_type >= least)):
             one, other = places[int(row)], places[int(column)]
-            names = entities[one].names[0], entities[other].names[0]
-            if _numbers(_form(names[0])) != _numbers(_form(names[1])):
+            if not _may_be_near(entities[one], entities[other], entity_type):
                 continue
+            names = entities[one].names[0], entities[other].names[0]
             cosine = float(of_type[row, column])
             why = f"“{names[0]}” and “{names[1]}” are near in meaning ({cosine:.2f})"
             yield Pair(one, other, round(cosine * 0.8, 4), why)
 
 
-def _by_type(entities: Sequence[Called]) -> Iterable[list[int]]:
-    """Places of each type whose names may differ."""
-    for entity_type in {one.type for one in entities} - _EXACT:
-        yield [place for place, one in enumerate(entities) if one.type == entity_type]
+def _by_type(entities: Sequence[Called]) -> Iterable[tuple[EntityType, list[int]]]:
+    """Places of each type whose names may differ, with those of which nobody knows what they are."""
+    for entity_type in sorted({one.type for one in entities} - _EXACT):
+        places = [n for n, one in enumerate(entities) if one.type in (entity_type, "concept")]
+        if len(places) > 1:
+            yield entity_type, places
+
+
+def _may_be_near(one: Called, other: Called, entity_type: EntityType) -> bool:
+    """Whether two of these are worth a look, if their names are near: at least one of that type, with the
+    same numbers, and not a noun beside a name."""
+    if entity_type not in (one.type, other.type):
+        return False
+    if _numbers(_form(one.names[0])) != _numbers(_form(other.names[0])):
+        return False
+    is_noun = one.names[0].islower() != other.names[0].islower()
+    return one.type == other.type or not is_noun

@@ -448,6 +448,17 @@ async def test_names_near_in_meaning_are_listed_and_stay_apart(service: Service,
     assert "near in meaning" in pair.why
 
 
+async def test_a_name_of_which_nobody_knows_what_it_is_is_listed_beside_one_that_is_near(
+    service: Service, scope: Scope
+) -> None:
+    for named in ({"name": "Mike"}, {"name": "michelin"}, {"name": "Oslo", "type": "place"}):
+        await add(service, scope, named["name"], named)
+    await add(service, scope, "Michael", person("Michael"))
+    review = await service.review_entities(scope)
+    assert [{pair.one.name, pair.other.name} for pair in review.pairs] == [{"Michael", "Mike"}]
+    assert "near in meaning" in review.pairs[0].why
+
+
 @pytest.mark.parametrize("name", ["I", "me", "User", "The user", "the USER", "myself"])
 async def test_the_user_is_one_by_whatever_name(service: Service, scope: Scope, name: str) -> None:
     await add(service, scope, "first", {"name": "The user"})
