@@ -349,7 +349,8 @@ def _near_in_meaning(entities: Sequence[Called], vectors: NDArray[np.float32]) -
 
 def _by_type(entities: Sequence[Called]) -> Iterable[tuple[EntityType, list[int]]]:
     """Places of each type whose names may differ, with those of which nobody knows what they are."""
-    for entity_type in sorted({one.type for one in entities} - _EXACT):
+    types: set[EntityType] = {one.type for one in entities}
+    for entity_type in types - _EXACT:
         places = [n for n, one in enumerate(entities) if one.type in (entity_type, "concept")]
         if len(places) > 1:
             yield entity_type, places

@@ -51,6 +51,12 @@ def found(text: str) -> dict[str, str]:
         ("Our project Phoenix starts soon.", "Phoenix", "project"),
         ("I talked to the NASA engineers.", "NASA", "organisation"),
         ("Ich traf Jürgen Müller gestern.", "Jürgen Müller", "concept"),
+        ("Met Okonkwo for tea.", "Okonkwo", "person"),
+        ("Left Vandelay in spring.", "Vandelay", "place"),
+        ("Cancelled Hulu at last.", "Hulu", "concept"),
+        ("Drew Baxter called.", "Drew Baxter", "person"),
+        ("Ingrid resigned from the board.", "Ingrid", "person"),
+        ("Rohan quit Vandelay", "Vandelay", "concept"),
     ],
 )
 def test_an_entity_is_found_with_its_type(text: str, name: str, entity_type: str) -> None:
@@ -67,6 +73,8 @@ def test_an_entity_is_found_with_its_type(text: str, name: str, entity_type: str
         "It is 5/6 done, and/or late, e.g. by 10 a.m. today.",
         "He said 'never' and \"I will not do that again.\"",
         "In March we speak French, in April German.",
+        "Prices dropped again.",
+        "Met them. Quit early.",
         "",
         "   ",
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mcp_memory.extraction.entities import FoundEntity
 from mcp_memory.extraction.forms import HAVE, PLACE, Form, Match, Statement, form, is_name, with_article
 from mcp_memory.extraction.phrases import named, self_contained
+from mcp_memory.extraction.verbs import DEEDS, IRREGULAR
 
 
 def _visited(match: Match) -> list[Statement]:
@@ -47,27 +48,9 @@ def _happened(match: Match) -> list[Statement]:
     if verb in _NO_EVENT:
         return []
     words = self_contained(match["what"], longest=14)
-    if words is None or len(words.split()) < 2 or not (match.said.has_time or verb in _DEEDS):
+    if words is None or len(words.split()) < 2 or not (match.said.has_time or verb in DEEDS):
         return []
     return [Statement(f"{verb} {words}", "event", importance=0.4, dated="event", entities=())]
-
-
-_DEEDS = frozenset(
-    """
-    bought adopted sold won graduated finished completed launched published released founded passed failed
-    broke earned received inherited built opened closed hosted organized organised attended visited hiked
-    climbed ran travelled traveled married met celebrated donated volunteered started began joined enrolled
-    signed booked planted painted baked cooked repaired fixed renovated moved lost found
-    """.split()
-)
-
-
-_IRREGULAR = (
-    "bought|sold|won|met|saw|went|took|got|gave|made|had|read|wrote|built|broke|lost|found|ran|swam"
-    "|drove|flew|rode|"
-    "spent|taught|learned|began|came|caught|chose|drew|ate|drank|held|heard|led|left|sent|sang|slept"
-    "|spoke|threw|woke|wore"
-)
 
 
 _NO_EVENT = frozenset(
@@ -86,6 +69,6 @@ FORMS: tuple[Form, ...] = (
         rf"|{HAVE} visited|took a trip to) {PLACE}",
         _visited,
     ),
-    form(rf"(?:{HAVE} )?(?P<verb>[a-z]{{3,14}}ed|{_IRREGULAR}) (?P<what>.+)", _happened),
+    form(rf"(?:{HAVE} )?(?P<verb>[a-z]{{3,14}}ed|{'|'.join(sorted(IRREGULAR))}) (?P<what>.+)", _happened),
 )
 """The first that fits decides."""

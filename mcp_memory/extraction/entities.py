@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mcp_memory.extraction.verbs import PAST, PERSONAL
 from mcp_memory.models import MAX_IDENTIFIER, EntityType, name_key
 
 
@@ -322,6 +323,7 @@ _STATE_VERB = re.compile(
     r"\s(?:is|was|isn['’]t|wasn['’]t|has|had|will|won['’]t|would|can|can['’]t|could|did|didn['’]t|does|doesn['’]t|"
     r"works?|worked|moves|gives|left|got|gets|made|makes|keeps?|kept|needs?|needed|started|starts|became)\b"
 )
+_DID = re.compile(rf"\s(?:just\s|finally\s|recently\s)?(?:{'|'.join(sorted(PERSONAL))})\b")
 _OTHER_VERB = re.compile(
     r"\s(?:came|comes|runs?|ran|beats?|costs?|supports?|uses?|released|announced|launched)\b|\sand\s[A-Z]"
 )
@@ -446,7 +448,9 @@ def _opens_as_name(name: str, after: str) -> bool:
     """Whether a sentence's first word is a name, by what it does there: "Ann likes", "Ann's"."""
     if _is_acronym(name) or _PERSON_VERB.match(after):
         return True
-    acts = _POSSESSED.match(after) or _STATE_VERB.match(after) or _OTHER_VERB.match(after)
+    acts = (
+        _POSSESSED.match(after) or _STATE_VERB.match(after) or _OTHER_VERB.match(after) or _DID.match(after)
+    )
     return acts is not None and _COMMON_NOUN.search(name) is None
 
 
@@ -477,12 +481,17 @@ def _after_first(whole: str, start: int, offset: int, words: list[str]) -> tuple
 
 
 def _opens_as_order(words: list[str]) -> bool:
-    """Whether a sentence begins with a verb and not yet with the name: "Email Ann", "Visiting Rome"."""
+    """Whether a sentence begins with a verb and not yet with the name: "Email Ann", "Visiting Rome", "Met
+    Ann"."""
     if words[1].islower() or words[1].isdigit():
         return False
     first, second = words[0].casefold(), words[1].casefold()
     does = len(first) > 5 and first.endswith("ing") and second not in _ORGANISATION | _PLACE
-    return does or first in _ORDERS
+    return does or first in _ORDERS or (first in PAST and first not in _FIRST_NAMES)
+
+
+_FIRST_NAMES = frozenset({"drew"})
+"""Past forms that people are called, too."""
 
 
 def _is_ordinary(word: str) -> bool:
@@ -581,7 +590,12 @@ def _is_person_in(before: str, after: str) -> bool:
 
 def _likely_type(name: str, before: str, after: str) -> EntityType:
     """What the name is when nothing tells for certain; "concept" says that nothing does."""
-    acts = _POSSESSED.match(after) or _STATE_VERB.match(after) or re.match(r"\sand\s[A-Z]", after)
+    acts = (
+        _POSSESSED.match(after)
+        or _STATE_VERB.match(after)
+        or _DID.match(after)
+        or re.match(r"\sand\s[A-Z]", after)
+    )
     if acts is None or _ARTICLE.search(before) or name.casefold().startswith("the "):
         return "concept"
     return "person"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import USER, USER_ALIASES, FoundFact, Passage, Turn
 from mcp_memory.extraction.phrases import NAME, NEVER_NAMES, named
+from mcp_memory.extraction.verbs import CHANGED
 from mcp_memory.models import MAX_IDENTIFIER, EntityType, name_key
 
 MAX_READ = 8_000
@@ -264,13 +265,8 @@ _PERSONS_DO = re.compile(
 )
 # "Moved to Porto last week!": who writes so leaves out "I".
 _I_LEFT_OUT = re.compile(
-    r"(?:(?:Just|Finally|Recently|Officially|Already|Also|Now|So) )*(?P<did>(?:[Mm]oved|[Rr]elocated"
-    r"|[Uu]pgraded|[Uu]pdated"
-    r"|[Ss]witched|[Qq]uit|[Ll]eft|[Ss]tarted|[Jj]oined|[Gg]ot|[Ss]ettled|[Cc]ancell?ed|[Ss]topped"
-    r"|[Gg]ave up|[Dd]owngraded"
-    r"|[Mm]igrated|[Rr]olled back|[Rr]esigned|[Rr]etired|[Gg]raduated|[Dd]ropped|[Rr]eplaced|[Dd]itched"
-    r"|[Pp]ostponed"
-    r"|[Rr]escheduled|[Bb]umped)) "
+    r"(?:(?:Just|Finally|Recently|Officially|Already|Also|Now|So) )*"
+    rf"(?P<did>(?i:{'|'.join(sorted(CHANGED))}|gave up|rolled back)) "
 )
 OPENERS = frozenset(
     "The This That These Those It Its There Here What My Our Your His Her Their A An Some Any Every "
