@@ -153,6 +153,8 @@ class Entities:
     async def named(self, scope: Scope, entity: str) -> tuple[Entity, ...]:
         """All that this may mean, likeliest first. Raises EntityNotFound."""
         found = await self._ledger.read(entities.find, scope, entity)
+        if not found and (told := resolving.asked_for(entity)) != entity:
+            found = await self._ledger.read(entities.find, scope, told)
         if not found:
             raise EntityNotFound(entity)
         return found

@@ -75,6 +75,12 @@ def is_user(name: str, entity_type: EntityType) -> bool:
     return entity_type in ("person", "concept") and name_key(name) in _USER_KEYS
 
 
+def asked_for(name: str) -> str:
+    """A name as it is stored, of somebody that the user calls theirs: "my sister" is "The user's sister"."""
+    first, _, rest = name.strip().partition(" ")
+    return f"{USER}'s {rest.strip()}" if rest and first.casefold() in ("my", "our") else name
+
+
 _WAVERING: tuple[frozenset[EntityType], ...] = (
     frozenset({"organisation", "product", "project", "tool", "title", "code", "file", "url"}),
     frozenset({"organisation", "place"}),

@@ -98,6 +98,13 @@ async def test_an_alias_that_is_kin_makes_one_of_both(service: Service, scope: S
     ]
 
 
+async def test_whom_the_user_calls_theirs_is_found_as_they_say_it(service: Service, scope: Scope) -> None:
+    await say(service, scope, "My sister Tilde lives in Umeå.")
+    assert (await whole(service, scope, "my sister")).entity.name == "Tilde"
+    with pytest.raises(EntityNotFound, match="my brother"):
+        await whole(service, scope, "my brother")
+
+
 async def test_a_nickname_that_was_spoken_of_before_is_joined_and_split_again(
     service: Service, scope: Scope
 ) -> None:

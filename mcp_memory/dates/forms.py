@@ -247,6 +247,12 @@ FORMS = (
     _form(rf"{MONTH}(?! \d| (?:or|and|to|through) )", read_month, prepared=True, doubtful=True),
     _form(r"(?:the )?(?P<decade>(?:19|20)\d0|[1-9]0)'?s", read_decade, prepared=True),
     _form(rf"(?:the year )?{YEAR}", read_year, prepared=True),
-    _form(r"the (?P<day>[0-3]?\d)(?:st|nd|rd|th)(?! (?:of|\w+))", read_ordinal, prepared=True),
+    # "On the 3rd I moved", but not "on the 3rd floor".
+    _form(
+        r"the (?P<day>[0-3]?\d)(?:st|nd|rd|th)"
+        r"(?! (?!(?:I|we|you|he|she|they|it|my|our|and|but|so|to|at|in|with|for)\b)\w)",
+        read_ordinal,
+        prepared=True,
+    ),
     _form(r"the other (?:day|night)", read_other_day),
 )

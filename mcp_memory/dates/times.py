@@ -86,7 +86,10 @@ def _time_found(form: Form, match: re.Match[str], text: str, today: date, tense:
     if _REPEATED.search(text[max(0, match.start() - 24) : match.start()]):
         return None
     try:
-        days = form.read(Said(match, today, "past" if preposition == "since" else tense))
+        if tense == "past" and preposition in _BEGINS:
+            days = _nearest(form, match, today)
+        else:
+            days = form.read(Said(match, today, "past" if preposition == "since" else tense))
     except (OverflowError, ValueError):
         return None
     if days is None or (form.needs_preposition and not preposition):
@@ -96,6 +99,15 @@ def _time_found(form: Form, match: re.Match[str], text: str, today: date, tense:
     # "20 May." ends a sentence; "20 Jan. 2023" does not end in its dot.
     expression = match.group().rstrip(".")
     return Time(first, last, expression, preposition, start, match.start() + len(expression))
+
+
+def _nearest(form: Form, match: re.Match[str], today: date) -> Days | None:
+    """The day from which something is so, before or after it is told: "from June 1st", said in May, is days
+    ahead and not a year ago. Of two that are as near the one that is past."""
+    past, ahead = (form.read(Said(match, today, tense)) for tense in ("past", "future"))
+    if past is None or ahead is None:
+        return past or ahead
+    return ahead if ahead[0] - today < today - past[0] else past
 
 
 def _day_of(moment: datetime) -> date:
@@ -116,6 +128,7 @@ _PREPOSITIONS = (
     "since|until|till|by|before|after|from|starting|beginning|as of|in|on|at|during|around|about|over"
     "|throughout"
 )
+_BEGINS = frozenset({"from", "starting", "beginning", "as of"})
 _PREPOSITION = re.compile(
     rf"(?<![\w-])({_PREPOSITIONS})(?: (?:early|late|mid|on|in|about|around|the))? $", re.IGNORECASE
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mcp_memory.extraction.entities import FoundEntity
-from mcp_memory.extraction.forms import HAVE, PLACE, Form, Match, Statement, form, is_name, with_article
+from mcp_memory.extraction.forms import END, HAVE, PLACE, Form, Match, Statement, form, is_name, with_article
 from mcp_memory.extraction.phrases import named, self_contained
 from mcp_memory.extraction.verbs import DEEDS, IRREGULAR
 
@@ -63,12 +63,34 @@ _NO_EVENT = frozenset(
 )
 
 
+def _got(match: Match) -> list[Statement]:
+    """ "Got a kayak yesterday": without a time it says what one has, or how one is."""
+    words = self_contained(match["what"], longest=10)
+    if match.said.is_ahead or not match.said.has_time or match.said.lasts or words is None:
+        return []
+    return [Statement(f"got {words}", "event", importance=0.4, dated="event")]
+
+
+def _undergone(match: Match) -> list[Statement]:
+    """ "Was spayed yesterday", "got stolen last night"."""
+    if match.said.is_ahead or not match.said.has_time or match.said.lasts or match["verb"] in _NO_EVENT:
+        return []
+    return [Statement(f"was {match['verb']}", "event", importance=0.4, dated="event")]
+
+
+_UNDERGONE = "stolen|broken|bitten|hurt|hit|sold|born|found|lost|built|taken|given|sent|torn|shot|run over"
+
 FORMS: tuple[Form, ...] = (
     form(
         rf"(?P<verb>visited|went to|travell?ed to|flew to|{HAVE} been to|drove to|toured"
         rf"|{HAVE} visited|took a trip to) {PLACE}",
         _visited,
     ),
+    form(
+        rf"(?:(?:was|were|got|{HAVE} been) )(?:just |finally )?(?P<verb>[a-z]{{3,14}}ed|{_UNDERGONE}){END}",
+        _undergone,
+    ),
+    form(rf"(?:{HAVE} )?got (?P<what>(?:an?|the|my|our|his|her|their) (?:new )?.+)", _got),
     form(rf"(?:{HAVE} )?(?P<verb>[a-z]{{3,14}}ed|{'|'.join(sorted(IRREGULAR))}) (?P<what>.+)", _happened),
 )
 """The first that fits decides."""

@@ -29,7 +29,9 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
     observed_at = reader.turn.observed_at
     found = times_in(rest, observed_at, tense)
     spans = [one for one in found if one.preposition not in ("before", "after", "over", "about")]
-    times = spans if _since_until(spans) else [one for one in spans if one.preposition != "from"]
+    # "From" a day that is past may also be where something comes from.
+    begun = [one for one in spans if one.preposition != "from" or one.first > observed_at]
+    times = spans if _since_until(spans) else begun
     bare = _TRAILING_NOW.sub("", _without(rest, times))
     time = led or (times[0] if len(times) == 1 else None)
     since_until = _since_until(times)

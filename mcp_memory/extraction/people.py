@@ -104,6 +104,8 @@ def subject_of(text: str, before: Who | None, reader: Reader) -> tuple[Who | Non
         return kin_of(match, reader), text[match.end() :].lstrip()
     if match := re.match(r"(?:[Tt]he user|User)(?:'s)? (?=\S)", text):
         return (me_of(reader) if reader.turn.is_statement else None), text[match.end() :]
+    if match := _MY_THING.match(text):
+        return Who(f"{reader.me}'s {match['thing']}", "concept"), text[match.end() :]
     if match := _I_LEFT_OUT.match(text):
         return me_of(reader), f"{match['did'].lower()} {text[match.end() :]}"
     if match := re.match(
@@ -262,6 +264,11 @@ _PERSONS_DO = re.compile(
     r" )?(?:an? )?(?:vegan"
     r"|vegetarian|engaged|married|divorced|single|pregnant|dating|working|living|studying))\b",
     re.IGNORECASE,
+)
+# What was done to one's own things.
+_MY_THING = re.compile(
+    r"(?:[Mm]y|[Oo]ur) (?P<thing>(?!own\b)[a-z][a-z-]{1,20}(?: [a-z][a-z-]{1,20})?) "
+    r"(?=(?:was|were|got|has been|have been) (?:just |finally )?[a-z]+(?: |$))"
 )
 # "Moved to Porto last week!": who writes so leaves out "I".
 _I_LEFT_OUT = re.compile(

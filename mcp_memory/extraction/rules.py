@@ -22,7 +22,7 @@ from mcp_memory.extraction.facts import Extraction, FoundFact, Passage, Turn
 from mcp_memory.extraction.forms import SPEAKS_OF_TOOLS
 from mcp_memory.extraction.kinship import KIN_CALLED, called_otherwise, kin_in
 from mcp_memory.extraction.people import MAX_READ, Reader, Talk, Who, note_people, subject_of
-from mcp_memory.extraction.phrases import named
+from mcp_memory.extraction.phrases import NAME, named
 from mcp_memory.extraction.procedures import procedure
 from mcp_memory.extraction.sentences import (
     Clause,
@@ -166,6 +166,7 @@ def _read_plain(sentence: str, reader: Reader) -> None:
     if _MISSES.search(sentence):
         return
     sentence = _SINCE_DOING.sub(_as_clause, _BEFORE_I.sub("", sentence))
+    sentence = _MADE_ME.sub(r"I was \g<did> ", sentence)
     reader.facts.extend(of_contacts(sentence, reader))
     for fact in kin_in(sentence, reader):
         reader.facts.append(fact)
@@ -253,6 +254,13 @@ _SINCE_DOING = re.compile(
     r"^(?:[Ss]o,? )?(?:[Ee]ver since|[Ss]ince|[Aa]fter|[Hh]aving just|[Hh]aving) (?P<doing>moving"
     r"|relocating|joining|starting|leaving"
     r"|switching|quitting|upgrading) (?P<rest>[^,]{2,60}?),? (?P<who>I|we) (?=[a-z])"
+)
+
+
+# Who did it is not kept.
+_MADE_ME = re.compile(
+    rf"^(?:[Tt]hey|[Mm]y (?:boss|manager|company|employer)|{NAME}) (?:have |has )?(?:just |finally )?"
+    r"(?P<did>made|named|appointed|promoted) me "
 )
 
 

@@ -202,7 +202,7 @@ class Clause:
 
 _STARTS = (
     rf"(?:(?:today|yesterday) (?:is|was)|I|[Ww]e|[Hh]e|[Ss]he|[Tt]hey|it|you|[Mm]y|[Oo]ur|their|his|her"
-    rf"|your|its|this|that|there|the)\b"
+    rf"|your|its|this|that|there|the(?! \d))\b"
     rf"|[{UPPER}][\w-]{{1,30}} (?:is|was|has|had|will|lives|works|moved|said|says|told|got|likes|loves"
     r"|left|joined|and I)\b"
 )
@@ -213,7 +213,7 @@ _VERBS = (
     "|finished|went|visited|"
     "graduated|switched|upgraded|will|plan(?= to )|uses|speak|stopped|can not|do not|does not|did not"
     "|no longer|never|was|"
-    "were|studies|study(?= at )"
+    "were|studies|study(?= at )|goes(?= by )"
 )
 _LINKS = (
     "and|but|so|because|although|though|while|whereas|since|as|if|unless|when|whenever|once|before"

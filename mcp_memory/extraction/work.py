@@ -237,6 +237,7 @@ def _lost_job(match: Match) -> list[Statement]:
         "left": "left their job", "quit": "quit their job", "lost": "lost their job",
         "unemployed": "is unemployed", "between jobs": "is between jobs", "out of work": "is out of work",
         "out of a job": "is out of a job", "jobless": "is jobless",
+        "retired": "is retired" if match.group().startswith(("am ", "is ", "are ")) else "retired",
         "resigned": "resigned", "been laid off": "was laid off", "been fired": "was fired",
         "been let go": "was let go", "been made redundant": "was made redundant",
     }.get(verb, verb)  # fmt: skip
@@ -360,7 +361,7 @@ FORMS: tuple[Form, ...] = (
         rf"(?:{HAVE} )?(?P<verb>(?:was|got|been) (?:laid off|fired|let go|made redundant)|retired){END}",
         _lost_job,
     ),
-    form(rf"{BE} (?P<verb>unemployed|between jobs|out of work|out of a job|jobless){END}", _lost_job),
+    form(rf"{BE} (?P<verb>unemployed|between jobs|out of work|out of a job|jobless|retired){END}", _lost_job),
     form(
         r"(?:do|does) (?:marketing|sales|support|research|design|finance|accounting|HR|IT|PR|QA"
         r"|engineering|legal"
