@@ -367,7 +367,7 @@ def _answer(
     """A page of what was chosen, packed into its size."""
     scope, before = asked.scope, asked.shown
     ids = [one.memory.id for one in ranking.chosen]
-    followed = facts.followed(connection, scope, ids, asked.where.valid_until)
+    followed = facts.followed(connection, scope, ids, _known_until(asked))
     chosen = current_first(asked.query, ranking.chosen, followed)
     chosen, conflicts = newest_first(connection, chosen)
     later = _later(asked, ranking, chosen, followed)
@@ -408,6 +408,13 @@ def _answer(
         beside = _beside(connection, scope, ranking.judged, result)
         result = with_neighbours(result, beside, asked.max_tokens)
     return result
+
+
+def _known_until(asked: _Asked) -> datetime | None:
+    """After which nothing took anything's place, as far as was asked: what changed until then was followed by
+    what came then, and not by what came in the end."""
+    where = asked.where
+    return where.valid_until or (where.until if asked.request.changes else None)
 
 
 def _numbers_of(one: Chosen, numbers: Mapping[str, int]) -> set[int]:

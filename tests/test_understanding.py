@@ -111,6 +111,14 @@ async def test_what_is_said_late_about_an_earlier_time_does_not_count_as_news(co
     assert known["The user lives in Lisbon."].state == "superseded"
 
 
+async def test_a_habit_is_over_once_another_is_told_to_have_taken_its_place(config: Config) -> None:
+    async with Service.open(config) as service:
+        await say(service, "2024-01-08", "I drink lemonade every day.")
+        await say(service, "2024-03-01", "I switched from lemonade to water.")
+        known = await facts(service)
+    assert known["The user drinks lemonade every day."].state == "superseded"
+
+
 async def test_two_that_were_said_at_one_moment_stay_side_by_side(config: Config) -> None:
     async with Service.open(config) as service:
         for place in ("Lisbon", "Porto"):
@@ -129,6 +137,20 @@ async def test_what_changed_since_a_day_is_told(config: Config) -> None:
     assert re.search(r"- 2024-03-01 began: .*lives in Porto", answer)
     assert re.search(r"- 2024-03-01 ended: .*lives in Lisbon", answer)
     assert "Acme" not in answer.partition("Changes")[2].partition("2024-03-01:")[0]
+
+
+async def test_what_changed_until_a_day_was_followed_by_what_came_then_and_not_in_the_end(
+    config: Config,
+) -> None:
+    async with Service.open(config) as service:
+        await say(service, "2023-02-01", "I live in Lisbon.")
+        await say(service, "2023-06-01", "I live in Porto now.")
+        await say(service, "2024-05-01", "I live in Bergen now.")
+        answer = await ask(service, "Where do I live?", changes=True, since="2023-01-01", until="2023-12-31")
+        today = await ask(service, "Where do I live?")
+    assert re.search(r"Lisbon.”.*\n   since 2023-06-01: .*Porto", answer)
+    assert "Bergen" not in answer
+    assert re.search(r"Lisbon.”.*\n   since 2024-05-01: .*Bergen", today)
 
 
 async def test_changes_are_those_that_the_filters_ask_for_and_what_does_not_fit_is_counted(

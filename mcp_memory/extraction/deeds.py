@@ -75,7 +75,10 @@ def _undergone(match: Match) -> list[Statement]:
     """ "Was spayed yesterday", "got stolen last night"."""
     if match.said.is_ahead or not match.said.has_time or match.said.lasts or match["verb"] in _NO_EVENT:
         return []
-    return [Statement(f"was {match['verb']}", "event", importance=0.4, dated="event")]
+    where = self_contained(match["where"], longest=8) if match["where"] else ""
+    if where is None:
+        return []
+    return [Statement(f"was {match['verb']} {where}".strip(), "event", importance=0.4, dated="event")]
 
 
 _UNDERGONE = "stolen|broken|bitten|hurt|hit|sold|born|found|lost|built|taken|given|sent|torn|shot|run over"
@@ -87,7 +90,8 @@ FORMS: tuple[Form, ...] = (
         _visited,
     ),
     form(
-        rf"(?:(?:was|were|got|{HAVE} been) )(?:just |finally )?(?P<verb>[a-z]{{3,14}}ed|{_UNDERGONE}){END}",
+        rf"(?:(?:was|were|got|{HAVE} been) )(?:just |finally )?(?P<verb>[a-z]{{3,14}}ed|{_UNDERGONE})"
+        rf"(?: (?P<where>(?:from|in|at|by|on|near|outside) .+)|{END})",
         _undergone,
     ),
     form(rf"(?:{HAVE} )?got (?P<what>(?:an?|the|my|our|his|her|their) (?:new )?.+)", _got),

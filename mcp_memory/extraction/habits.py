@@ -88,7 +88,25 @@ def _switched(match: Match) -> list[Statement]:
     found = prefers(new, old, f"switched from {old} to {new}")
     if found and key is not None:
         found += [_doing("uses", new), _no_longer("uses", old, key)]
+        if not (match.said.speaks_of_tools or _IS_NAMED.search(f"{new} {old}")):
+            # Coffee is drunk, and nobody says whether they drank it or only used to have it.
+            found.append(_no_longer("does", old, key, f"gave up {old}"))
     return [one for one in found if one is not None]
+
+
+def _switched_to(match: Match) -> list[Statement] | None:
+    """ "Switched to oat milk": from what it does not say, so it ends nothing."""
+    words = self_contained(match["what"], longest=3)
+    if words is None or match.said.is_ahead or match.said.speaks_of_tools or _IS_NAMED.search(words):
+        return None
+    key = object_key(words)
+    if key is None or not _GIVEN_UP.match(words):
+        return None
+    return [Statement(f"switched to {words}", "fact", slot=_slot("does", key), importance=0.5)]
+
+
+_IS_NAMED = re.compile(r"[A-ZÀ-ÖØ-Þ\d]")
+"""A tool or a brand: what is eaten, drunk or done has no name of its own."""
 
 
 _DOINGS = {
@@ -292,6 +310,7 @@ FORMS: tuple[Form, ...] = (
         rf"(?P<a>[\w'. +#-]{{2,40}})",
         _switched,
     ),
+    form(rf"(?:{HAVE} )?(?:switched|changed)(?: over)? to (?P<what>[a-z].+)", _switched_to),
     form(rf"{BE} (?P<not>not |no longer )?(?:severely |very |highly )?allergic to (?P<what>.+)", _allergic),
     form(r"(?:eat|eats|started eating|am eating|is eating) meat again", _eats_meat_again),
     form(
