@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from mcp_memory.config import load
+from mcp_memory.config import Config, load
+from mcp_memory.embedding import MemoryEmbedder, create_embedder
 from mcp_memory.errors import EntityNotFound
 from mcp_memory.models import (
     AddRequest,
     EntitiesRequest,
     EntityDetail,
     ForgetRequest,
+    Memory,
+    NewEntity,
     Scope,
     SearchRequest,
     parse,
 )
 from mcp_memory.service import Service
+from mcp_memory.store import Draft, Later, Store, Written
+from mcp_memory.store.ledger.memories import Understood
+from mcp_memory.store.ledger.schema import new_id
 
 from .conftest import GRAPH_ENGINE
 
@@ -199,6 +206,39 @@ async def test_what_an_assistant_says_of_two_who_are_known_joins_them_if_they_ar
         ("Theodora", "person"),
         ("Teddy", "place"),
     }
+
+
+async def test_who_is_joined_after_the_graph_was_loaded_is_not_left_there(config: Config) -> None:
+    def draft(text: str, *named: NewEntity, sources: tuple[str, ...] = ()) -> Draft:
+        now = datetime.now(UTC)
+        memory = Memory(
+            id=new_id("m"),
+            text=text,
+            kind="fact",
+            level="user",
+            user_id="u",
+            observed_at=now,
+            recorded_at=now,
+        )
+        return Draft(memory, named, sources=sources)
+
+    said = draft(_TOLD, *(NewEntity(name=name, type="person") for name in ("Margaret Hollis", "Mags")))
+    told = draft(
+        "Margaret Hollis is also called Mags.",
+        NewEntity(name="Margaret Hollis", type="person", aliases=("Mags",)),
+        sources=(said.memory.id,),
+    )
+    async with Store.open(config, MemoryEmbedder(create_embedder(config.embedding))) as store:
+
+        async def understand(written: Sequence[Written], later: Later) -> None:
+            # What is loaded now knows of two.
+            await store.opened(20)
+            assert written[0].work_id is not None
+            await store.understand(written[0].work_id, Understood(drafts=(told,)), later=later)
+
+        await store.write([said], patience=20, read_together=1, understand=understand)
+        assert await store.caught_up(20)
+        assert (await store.compare()).agrees
 
 
 async def test_nothing_is_left_of_who_was_joined_when_all_is_forgotten(

@@ -23,7 +23,7 @@ from mcp_memory.group_commit import GroupCommit
 from mcp_memory.models import Difference, IndexHealth, Memory
 from mcp_memory.store import comparison
 from mcp_memory.store.allocator import release
-from mcp_memory.store.ledger import Ledger, index_work, merging
+from mcp_memory.store.ledger import Connection, Ledger, index_work, merging
 from mcp_memory.store.ledger.merging import Regrouped
 
 # lancedb and kuzu take two seconds to import: the ledger serves meanwhile, so they are imported late.
@@ -233,8 +233,7 @@ class Indexes:
         async with self.applying:
             # What was forgotten while it was being embedded must not come back: the topology has only what
             # exists.
-            topology = await self._ledger.read(index_work.graph_rows, ids)
-            joined = () if are_new else await self._ledger.read(merging.joined, topology.entity_ids)
+            topology, joined = await self._ledger.read(_topology, ids)
             alive = set(topology.memory_ids)
             kept = [position for position, memory in enumerate(batch) if memory.id in alive]
             rows = [batch[position] for position in kept]
@@ -245,6 +244,7 @@ class Indexes:
                     await self.use(
                         self.graph, lambda graph: (graph.add if are_new else graph.replace)(topology)
                     )
+                    # The graph may have been loaded, or written, before they were one.
                     if joined:
                         await self.use(self.graph, lambda graph: graph.delete(joined))
                 except McpMemoryError as error:
@@ -352,6 +352,12 @@ class Indexes:
         )
         topology = await self._ledger.read(index_work.graph_rows)
         await self.use(self.graph, lambda graph: graph.renew(topology))
+
+
+def _topology(connection: Connection, ids: Sequence[str]) -> tuple[GraphRows, tuple[str, ...]]:
+    """That of some memories, and who counts as one of those they name without being one any more."""
+    rows = index_work.graph_rows(connection, ids)
+    return rows, merging.joined(connection, rows.entity_ids)
 
 
 async def modules() -> tuple[ModuleType, ModuleType]:
