@@ -37,7 +37,7 @@ from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.service import Service
 from mcp_memory.store import Draft, Store
 from mcp_memory.store.candidates import Candidate, Filter
-from mcp_memory.store.ledger import Ledger, index_work, memories
+from mcp_memory.store.ledger import Ledger, index_work, writing
 from mcp_memory.store.ledger.schema import new_id
 from mcp_memory.store.vectors import VectorTable
 
@@ -188,7 +188,7 @@ async def _written(program: stdio.Program, case: Case) -> Row:
         for start in range(0, each, WRITTEN_AT_ONCE):
             some = said[start : start + WRITTEN_AT_ONCE]
             told_apart = [Draft(one, told_apart_by=f"{one.session_id}{one.observed_at}") for one in some]
-            written = await ledger.write(memories.write, told_apart)
+            written = await ledger.write(writing.write, told_apart)
             new = {one.id for one in written if one.is_new}
             rows = [one for one in some if one.id in new]
             await table.add(rows, Embedded(made_vectors.vectors([spoken(one) for one in rows])))

@@ -12,8 +12,8 @@ from typing import Literal
 from mcp_memory.extraction.facts import USER, USER_ALIASES, Extraction, FoundFact, Passage
 from mcp_memory.models import Memory, NewEntity, Origin, iso, name_key
 from mcp_memory.store.ledger.facts import Statement, digest
-from mcp_memory.store.ledger.memories import Draft, Note, Repeat, Understood
 from mcp_memory.store.ledger.schema import new_id
+from mcp_memory.store.ledger.writing import Draft, Note, Repeat, Understood
 
 
 def reconcile(

@@ -36,9 +36,9 @@ from mcp_memory.models import (
 )
 from mcp_memory.resolving import Called, compare, written_form
 from mcp_memory.service import Service
-from mcp_memory.store.ledger import entities, facts, forgetting, memories, merging, schema
+from mcp_memory.store.ledger import entities, facts, forgetting, merging, schema, writing
 from mcp_memory.store.ledger.facts import Statement
-from mcp_memory.store.ledger.memories import Draft
+from mcp_memory.store.ledger.writing import Draft
 
 from .conftest import GRAPH_ENGINE
 
@@ -87,7 +87,7 @@ def write(connection: sa.Connection, number: int, said: Said) -> str:
         observed_at=NOW + timedelta(days=number),
         recorded_at=NOW,
     )
-    memories.write(connection, [Draft(memory, said.entities, said.relations, is_guessed=said.is_guessed)])
+    writing.write(connection, [Draft(memory, said.entities, said.relations, is_guessed=said.is_guessed)])
     if said.subject is not None:
         subject = said.entities[said.subject % len(said.entities)].name
         named = entities.named(connection, memory, subject)

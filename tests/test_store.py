@@ -26,10 +26,10 @@ from mcp_memory.models import Memory, Scope, SearchRequest
 from mcp_memory.service import Service
 from mcp_memory.store.allocator import release
 from mcp_memory.store.graph import Graph
-from mcp_memory.store.ledger import Ledger, entities, index_work, memories
+from mcp_memory.store.ledger import Ledger, entities, index_work, memories, writing
 from mcp_memory.store.ledger.index_work import GraphRows
-from mcp_memory.store.ledger.memories import Draft
 from mcp_memory.store.ledger.schema import new_id
+from mcp_memory.store.ledger.writing import Draft
 
 from .conftest import GRAPH_ENGINE
 
@@ -56,13 +56,13 @@ async def test_a_full_disk_stores_nothing_by_halves_and_goes_on_when_there_is_ro
         connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
 
     ledger = await Ledger.open(tmp_path / "ledger.db")
-    await ledger.write(memories.write, [draft("before")])
+    await ledger.write(writing.write, [draft("before")])
     await ledger.write(limit_pages, 60)
     with pytest.raises(DiskFull, match="Make room"):
-        await ledger.write(memories.write, [draft(f"{n} " + "long " * 2_000) for n in range(100)])
+        await ledger.write(writing.write, [draft(f"{n} " + "long " * 2_000) for n in range(100)])
     assert await ledger.read(index_work.counts) == (1, 0, 0)
     await ledger.write(limit_pages, 1_000_000)
-    await ledger.write(memories.write, [draft("after")])
+    await ledger.write(writing.write, [draft("after")])
     assert {memory.text for memory in await ledger.read(memories.recent, Scope(user_id="u"), (), 9, 0)} == {
         "before",
         "after",
@@ -81,11 +81,11 @@ async def test_a_reading_sees_one_state_whatever_is_written_meanwhile(tmp_path: 
         return before, after
 
     ledger = await Ledger.open(tmp_path / "ledger.db")
-    await ledger.write(memories.write, [draft("before")])
+    await ledger.write(writing.write, [draft("before")])
     async with side_by_side() as tasks:
         reading = tasks.start_soon(ledger.read, counted_twice)
         assert await anyio.to_thread.run_sync(begun.wait, 30)
-        await ledger.write(memories.write, [draft("meanwhile")])
+        await ledger.write(writing.write, [draft("meanwhile")])
         written.set()
     assert reading.return_value == (1, 1)
     assert await ledger.read(index_work.counts) == (2, 0, 0)
@@ -184,7 +184,7 @@ async def test_what_a_search_reads_is_found_without_reading_all_of_its_owner(tmp
 
     ledger = await Ledger.open(tmp_path / "ledger.db")
     some = [draft(f"{n}") for n in range(9)]
-    await ledger.write(memories.write, some)
+    await ledger.write(writing.write, some)
     await ledger.read(planned, [one.memory.id for one in some])
     # The lists of ids are tables to SQLite, too.
     of_tables = [

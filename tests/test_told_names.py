@@ -25,8 +25,8 @@ from mcp_memory.models import (
 )
 from mcp_memory.service import Service
 from mcp_memory.store import Draft, Later, Store, Written
-from mcp_memory.store.ledger.memories import Understood
 from mcp_memory.store.ledger.schema import new_id
+from mcp_memory.store.ledger.writing import Understood
 
 from .conftest import GRAPH_ENGINE
 

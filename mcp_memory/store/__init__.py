@@ -41,11 +41,19 @@ from mcp_memory.resolving import is_user
 from mcp_memory.store.allocator import tune
 from mcp_memory.store.candidates import Candidate, Filter
 from mcp_memory.store.indexes import BATCH, Embed, Indexes, is_readable
-from mcp_memory.store.ledger import Ledger, backups, entities, forgetting, index_work, memories, merging
+from mcp_memory.store.ledger import (
+    Ledger,
+    backups,
+    entities,
+    forgetting,
+    index_work,
+    merging,
+    writing,
+)
 from mcp_memory.store.ledger.forgetting import Due, Hiding, Looked
 from mcp_memory.store.ledger.index_work import Pending
-from mcp_memory.store.ledger.memories import Draft, Understood, Written
 from mcp_memory.store.ledger.merging import Regrouped
+from mcp_memory.store.ledger.writing import Draft, Understood, Written
 
 # lancedb and kuzu take two seconds to import: the ledger serves meanwhile, so they are imported late.
 if TYPE_CHECKING:
@@ -168,7 +176,7 @@ class Store:
         try:
             async with self._alone_if_joining(one for draft in drafts for one in draft.entities):
                 written = await self.ledger.write(
-                    partial(memories.write, drafts=drafts, write_id=write_id, read_together=read_together)
+                    partial(writing.write, drafts=drafts, write_id=write_id, read_together=read_together)
                 )
             later.note(drafts, written)
             later.noted.extend(memory_id for one in written for memory_id in one.regrouped)
@@ -193,7 +201,7 @@ class Store:
             told = (one for found in (*understood.drafts, *understood.notes) for one in found.entities)
             async with self._alone_if_joining(told):
                 written, noted = await self.ledger.write(
-                    partial(memories.understand, work_id=work_id, understood=understood)
+                    partial(writing.understand, work_id=work_id, understood=understood)
                 )
             own.note(understood.drafts, written)
             own.noted.extend(noted)
@@ -240,7 +248,7 @@ class Store:
         """Note that a memory was said again; answers what it mentions."""
         async with self._alone_if_joining(draft.entities):
             named, regrouped = await self.ledger.write(
-                memories.say_again, memory_id, draft.entities, draft.relations, event
+                writing.say_again, memory_id, draft.entities, draft.relations, event
             )
         await self._index_again([memory_id, *regrouped])
         return named

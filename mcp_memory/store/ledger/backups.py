@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import EntityType, Memory, Merged, NewEntity, NewRelation
-from mcp_memory.store.ledger import memories, schema
+from mcp_memory.store.ledger import memories, schema, writing
 from mcp_memory.store.ledger.facts import Statement
-from mcp_memory.store.ledger.memories import Draft
 from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of
+from mcp_memory.store.ledger.writing import Draft
 
 PAGE = 500
 
@@ -155,6 +155,6 @@ def take(
                 for old, judgement in one.draft.verdicts
                 if ids.get(old, old) in known_here
             )
-            memories.write(connection, [replace(one.draft, sources=sources, verdicts=verdicts)])
+            writing.write(connection, [replace(one.draft, sources=sources, verdicts=verdicts)])
             added += 1
     return Merged(added=added, known=known, forgotten=left_out)
