@@ -102,11 +102,12 @@ def held(story: Story, question: Question, answer: str) -> tuple[bool, ...]:
 
 
 def change(story: Story, question: Question, answer: str) -> Judged:
-    """Of a question about what changed."""
-    lines = reading.changes(answer)
-    began = [line.text for line in lines if line.began]
-    ended = [line.text for line in lines if not line.began]
-    right = not any(has_any(line.text, question.unchanged) for line in lines)
+    """Of a question about what changed. Who reads that something was told anew, and what had been told of it
+    before, knows both sides of the change as well as who reads what began and ended."""
+    lines, told = reading.changes(answer), reading.told(answer)
+    began = [*(line.text for line in lines if line.began), *(one.text for one in told)]
+    ended = [*(line.text for line in lines if not line.began), *(one.earlier for one in told)]
+    right = not any(has_any(text, question.unchanged) for text in (*began, *ended))
     if question.right:
         right = right and any(has_any(text, question.right) for text in began)
     if question.stale:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import pairwise
 from typing import Literal
 
 FIRST = 5
@@ -24,6 +25,8 @@ _UNDER = re.compile(rf" +(?:(?P<word>since|but) (?P<day>{_DAY}):? )?{_SAID}")
 _TRUE = re.compile(rf"\(true(?: from (?P<since>{_DAY}))?(?: until (?P<until>{_DAY}))?\)")
 _MEANT = re.compile(rf"\(= ({_DAY}(?:, {_DAY})*)\)")
 _CHANGE = re.compile(rf"- (?P<day>{_DAY}) (?P<word>began|ended): {_SAID}")
+_TOLD = re.compile(rf"- {_DAY} told: {_SAID}")
+_EARLIER = re.compile(rf" +earlier, {_DAY}: {_SAID}")
 _ENTITY = re.compile(r"\[(?P<id>e_\w+)\] (?P<name>.+) \([a-z]+(?:, also (?P<aliases>.*?))?\): mentioned")
 _KIND = re.compile(r"\((?!message)\w+\):")
 
@@ -54,6 +57,15 @@ class Change:
     began: bool
     day: date
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told anew, and what had been told of it before. The day on which somebody tells of a change is
+    not the day of the change."""
+
+    text: str
+    earlier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,15 @@ def changes(answer: str) -> list[Change]:
         for found in map(_CHANGE.match, answer.splitlines())
         if found
     ]
+
+
+def told(answer: str) -> list[Told]:
+    """What an answer shows as told anew."""
+    found: list[Told] = []
+    for line, following in pairwise(answer.splitlines()):
+        if (later := _TOLD.match(line)) and (earlier := _EARLIER.match(following)):
+            found.append(Told(later["text"], earlier["text"]))
+    return found
 
 
 def dated(answer: str) -> Iterator[Change]:

@@ -19,7 +19,7 @@ from mcp_memory.models import Change, Detail, Hit, Memory, Scope, SearchRequest,
 HEAD_TOKENS = 35
 """Room for the sentence above the hits, and for what they add to the cursor in it."""
 CHANGES_SHARE = 0.6
-"""Of an answer, at most, for what began and ended, when that was asked for."""
+"""Of an answer, at most, for what changed, when that was asked for."""
 STANDING_SHARE = 0.2
 """Of an answer, at most, for what holds whatever is asked."""
 DEGRADED_SHARE = 0.3
@@ -76,8 +76,8 @@ def pack(
     room = max_tokens - HEAD_TOKENS - text.tokens(cursor(0, ())) - text.tokens(text.degraded_lines(degraded))
     told, cost = _that_fit(
         changes,
-        lambda one, whole: text.tokens(text.change_line(one, whole)),
-        lambda one: one.model_copy(update={"memory": text.cut(one.memory)}),
+        lambda one, whole: text.tokens("\n".join(text.change_lines(one, whole))),
+        _cut_change,
         int(max_tokens * CHANGES_SHARE),
         is_whole=is_whole,
     )
@@ -148,6 +148,11 @@ def pack(
         else:
             break
     return result
+
+
+def _cut_change(change: Change) -> Change:
+    earlier = None if change.earlier is None else text.cut(change.earlier)
+    return change.model_copy(update={"memory": text.cut(change.memory), "earlier": earlier})
 
 
 _Told = TypeVar("_Told")

@@ -32,7 +32,7 @@ from mcp_memory.models import (
 )
 from mcp_memory.reranking import create_reranker
 from mcp_memory.retrieval import CANDIDATES, Query, Ranked, Signals, fuse, late_of, nearness, read_query
-from mcp_memory.staleness import later_told
+from mcp_memory.staleness import Update, later_told, told_anew
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Candidate, Filter
 from mcp_memory.store.ledger import Connection, entities, facts, filters, index_work, memories
@@ -78,6 +78,8 @@ class _Asked:
     max_tokens: int
     reading: Reading | None
     pairs_by_words: bool
+    ever: _Ever | None
+    """Where changes were asked for that words alone may tell."""
 
     @property
     def scope(self) -> Scope:
@@ -99,6 +101,16 @@ class _Gathered:
     embedded: EmbeddedQuery | None = None
     tokens: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
     reading: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Ever:
+    """The same query asked of all that was said, before the time whose changes are asked for too."""
+
+    where: Filter
+    allowed: Mapping[str, int] | None
+    gathered: _Gathered
+    weights: Weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,7 @@ class Searcher:
         another question."""
         shown = read_cursor(where.scope, request)
         query = read_query(request.query, request.reference_time)
+        ever = replace(where, since=None)
         where, allowed = await self._narrowed(where, entity_ids)
         gathered, problems = await self._gather(query, where, allowed)
         put_otherwise: list[tuple[Query, _Gathered]] = []
@@ -149,6 +162,8 @@ class Searcher:
             found, more = await self._gather(other, where, allowed)
             put_otherwise.append((other, found))
             problems += more
+        asks_of_before = request.changes and self._pairs_by_words and request.cursor is None
+        before = await self._ask_ever(query, ever, entity_ids, problems) if asks_of_before else None
         problems = list(dict.fromkeys((*degraded, *problems)))
         asked = _Asked(
             request,
@@ -161,6 +176,7 @@ class Searcher:
             request.max_tokens or self._config.max_tokens,
             gathered.reading,
             self._pairs_by_words,
+            before,
         )
         enough = max(len(shown.numbers) + most_hits(asked.limit, asked.max_tokens), COMPARED)
         weights, readings = self._config.weights, ((query, gathered), *put_otherwise)
@@ -198,6 +214,14 @@ class Searcher:
             latest = sorted(allowed, key=lambda memory_id: -allowed[memory_id])[:IDS_PER_FILTER]
             where = replace(where, ids=tuple(latest))
         return where, allowed
+
+    async def _ask_ever(
+        self, query: Query, where: Filter, entity_ids: tuple[str, ...] | None, degraded: list[str]
+    ) -> _Ever:
+        where, allowed = await self._narrowed(where, entity_ids)
+        gathered, problems = await self._gather(query, where, allowed)
+        degraded += problems
+        return _Ever(where, allowed, gathered, self._config.weights)
 
     async def _gather(
         self, query: Query, where: Filter, allowed: Mapping[str, int] | None
@@ -493,8 +517,8 @@ def _as_later(memory: Memory | None, words: Sequence[str]) -> Later | None:
 
 
 def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[Change, ...]:
-    """What began and what ended of what the filters ask for by kind, level or entity: first what the query is
-    about, the latest first."""
+    """What began, what ended and what was told anew of what the filters ask for by kind, level or entity:
+    first what the query is about, the latest first."""
     request = asked.request
     assert request.since is not None
     until = request.until or request.reference_time or datetime.now(UTC)
@@ -503,7 +527,8 @@ def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[
     near = {one.memory_id for one in ranking.ranked[:NEAR]}
 
     def is_beside_the_point(change: Change) -> bool:
-        return near.isdisjoint((change.memory.id, *sources.get(change.memory.id, ())))
+        ids = (change.memory.id, *sources.get(change.memory.id, ()))
+        return change.event != "told" and near.isdisjoint(ids)
 
     def is_asked_for(memory: Memory) -> bool:
         fits = not request.kinds or memory.kind in request.kinds
@@ -511,10 +536,40 @@ def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[
         about = (memory.id, *sources.get(memory.id, ()))
         return fits and (asked.mentioning is None or not asked.mentioning.isdisjoint(about))
 
-    changes = (
+    understood = (
         Change(memory=memory, event=event, at=at) for memory, event, at in found if is_asked_for(memory)
     )
-    return tuple(sorted(changes, key=is_beside_the_point))
+    told = (_as_change(one, request) for one in _told_anew(connection, asked, ranking, until))
+    latest_first = sorted((*understood, *told), key=lambda one: one.at, reverse=True)
+    return tuple(sorted(latest_first, key=is_beside_the_point))
+
+
+def _told_anew(connection: Connection, asked: _Asked, ranking: _Ranking, until: datetime) -> Iterator[Update]:
+    """What words alone tell of changes in the time asked about, the earlier words from any time before, where
+    nothing that was understood tells it."""
+    ever, since = asked.ever, asked.request.since
+    if ever is None or since is None:
+        return
+    # The filters let through the same as for the hits, so far as it is not for the time.
+    of_ever = replace(asked, where=ever.where, allowed=ever.allowed)
+    found = _rank(connection, of_ever, ((asked.query, ever.gathered),), ever.weights, COMPARED)
+    updates = told_anew(
+        [one.memory for one in ranking.chosen[:COMPARED] if one.memory.observed_at <= until],
+        [one.memory for one in found.chosen[:COMPARED]],
+        asked.request.query,
+        asked.reading,
+    )
+    followed = facts.followed(connection, asked.scope, [one.old.id for one in updates], None)
+    for one in updates:
+        if not any(since <= end.at <= until for end in followed.get(one.old.id, ())):
+            yield one
+
+
+def _as_change(update: Update, request: SearchRequest) -> Change:
+    new, old = update.new, update.old
+    if request.detail != "full":
+        new, old = text.cut_around(new, update.after), text.cut_around(old, update.before)
+    return Change(memory=new, event="told", at=update.new.observed_at, earlier=old)
 
 
 def _standing(

@@ -114,11 +114,11 @@ def tokens(text: str) -> int:
     return -(-(len(text) + 1) // CHARACTERS_PER_TOKEN)
 
 
-def excerpt(text: str, words: Sequence[str], limit: int = SHOWN) -> str:
-    """A text on one line; of one longer than `WHOLE` the part that has the most of `words`, `limit`
+def excerpt(text: str, words: Sequence[str], limit: int = SHOWN, whole: int = WHOLE) -> str:
+    """A text on one line; of one longer than `whole` the part that has the most of `words`, `limit`
     characters of it."""
     flat = one_line(text, None)
-    if len(flat) <= max(limit, WHOLE):
+    if len(flat) <= max(limit, whole):
         return flat
     folded = flat.casefold()
     found = sorted(
@@ -140,7 +140,7 @@ def searched(result: SearchResult) -> str:
     if result.changes:
         more = f" ({result.changes_left_out} more left out)" if result.changes_left_out else ""
         lines.append(f"Changes, the latest first{more}:")
-        lines += [change_line(one, is_whole) for one in result.changes]
+        lines += [line for one in result.changes for line in change_lines(one, is_whole)]
     if result.standing:
         lines += [STANDING_TITLE, *(standing_line(one, is_whole) for one in result.standing)]
     if result.hits and not result.known:
@@ -218,9 +218,13 @@ def later_line(later: Later) -> str:
     return f"   later, {day(memory.observed_at)}: [{memory.id}]{quoted}"
 
 
-def change_line(change: Change, is_whole: bool = False) -> str:
-    """`- 2024-03-01 ended: [m_…] “Ann lives in Lisbon.”`"""
-    return f"- {day(change.at)} {change.event}: {_brief(change.memory, is_whole)}"
+def change_lines(change: Change, is_whole: bool = False) -> list[str]:
+    """`- 2024-03-01 ended: [m_…] “Ann lives in Lisbon.”`; of what was only told anew the earlier words too:
+    `   earlier, 2023-05-08: [m_…] Ann: “The rent is 900.”`"""
+    lines = [f"- {day(change.at)} {change.event}: {_brief(change.memory, is_whole)}"]
+    if (earlier := change.earlier) is not None:
+        lines.append(f"   earlier, {day(earlier.observed_at)}: {_brief(earlier, is_whole)}")
+    return lines
 
 
 def _validity(memory: Memory) -> str:
@@ -262,6 +266,14 @@ def _brief(memory: Memory, is_whole: bool = False) -> str:
 def cut(memory: Memory) -> Memory:
     """With no more of its text than a list shows, and how much that leaves out."""
     return memory if len(memory.text) <= SHOWN else memory.model_copy(update={"text": one_line(memory.text)})
+
+
+def cut_around(memory: Memory, part: str) -> Memory:
+    """The same, but what is left of the text is where it says `part`, between dots."""
+    if len(memory.text) <= SHOWN:
+        return memory
+    # Room for the dots.
+    return memory.model_copy(update={"text": excerpt(memory.text, part.split(), SHOWN - 3, SHOWN)})
 
 
 def _said_by(memory: Memory) -> str:

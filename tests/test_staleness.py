@@ -207,6 +207,107 @@ async def test_what_stands_beside_a_hit_counts_in_the_size_of_the_answer(
     assert result.hits
 
 
+async def told(service: Service, query: str, **arguments: Any) -> list[tuple[str, str]]:
+    """The ids of what changes show as told anew, each with what had been told before."""
+    result = await search(service, query, changes=True, **arguments)
+    pairs = ((one, one.earlier) for one in result.changes if one.event == "told")
+    return [(one.memory.id, earlier.id) for one, earlier in pairs if earlier is not None]
+
+
+async def test_changes_show_what_was_told_anew_with_what_was_told_before_the_time_asked_about(
+    service: Service,
+) -> None:
+    old = await say(service, "The allotment costs us 40 a year.", FIRST, name="Ann")
+    new = await say(service, "We've given up the allotment.", THIRD, name="Ann")
+    result = await search(service, "What changed about the allotment?", since="2024-06-01", changes=True)
+    assert (
+        f"- 2024-07-30 told: [{new}] Ann: “We've given up the allotment.”\n"
+        f"   earlier, 2024-03-01: [{old}] Ann: “The allotment costs us 40 a year.”\n"
+    ) in text.searched(result)
+
+
+async def test_each_change_is_shown_with_what_was_told_just_before_it(service: Service) -> None:
+    first, second, third = [
+        await say(service, f"My watchlist is at {number} titles.", time)
+        for number, time in ((20, FIRST), (25, SECOND), (31, THIRD))
+    ]
+    query = "What changed about the titles on my watchlist?"
+    assert await told(service, query, since="2024-01-01") == [(third, second), (second, first)]
+    assert await told(service, query, since="2024-07-01") == [(third, second)]
+    assert await told(service, query, since="2024-01-01", until="2024-06-30") == [(second, first)]
+    assert await told(service, query, since="2024-08-15") == []
+
+
+async def test_changes_that_were_told_fit_the_filters(service: Service) -> None:
+    await say(service, "My watchlist is at 20 titles.", FIRST)
+    await say(service, "My watchlist is at 25 titles.", THIRD)
+    query, since = "What changed about the titles on my watchlist?", "2024-06-01"
+    assert len(await told(service, query, since=since, kinds=["message"], levels=["user"])) == 1
+    assert await told(service, query, since=since, kinds=["preference"]) == []
+    assert await told(service, query, since=since, levels=["agent"]) == []
+
+
+async def test_what_merely_adds_is_no_change(service: Service) -> None:
+    await say(service, "I take the pottery class.", FIRST)
+    await say(service, "The pottery class is run by a nice couple.", SECOND)
+    await say(service, "There were twelve of us at the pottery class.", THIRD)
+    assert await told(service, "What changed about the pottery class?", since="2024-04-01") == []
+
+
+async def test_a_question_that_names_nothing_pairs_nothing(service: Service) -> None:
+    await say(service, "We rent an allotment by the canal bridge.", FIRST)
+    await say(service, "We've given up the allotment by the canal bridge.", THIRD)
+    assert len(await told(service, "What changed about our allotment?", since="2024-06-01")) == 1
+    assert await told(service, "What changed?", since="2024-06-01") == []
+
+
+async def test_what_is_understood_to_have_changed_is_told_once(service: Service) -> None:
+    await say(service, "I live in Lyon.", FIRST)
+    await say(service, "I moved to Nantes.", THIRD)
+    result = await search(service, "What changed about where I live?", since="2024-06-01", changes=True)
+    assert {one.event for one in result.changes} == {"began", "ended"}
+
+
+async def test_of_a_long_statement_the_part_that_changed_is_shown(service: Service) -> None:
+    padding = "The shelf by the window is full of plants again. " * 12
+    await say(service, f"{padding}My watchlist is at 20 titles. {padding}", FIRST)
+    await say(service, f"{padding}My watchlist is at 25 titles. {padding}", THIRD)
+    query, since = "What changed about the titles on my watchlist?", "2024-06-01"
+    (change,) = (await search(service, query, since=since, changes=True)).changes
+    assert change.earlier is not None
+    assert "My watchlist is at 25 titles." in change.memory.text
+    assert "My watchlist is at 20 titles." in change.earlier.text
+    assert max(len(change.memory.text), len(change.earlier.text)) <= text.SHOWN
+    (whole,) = (
+        await search(service, query, since=since, changes=True, detail="full", max_tokens=4_000)
+    ).changes
+    assert whole.memory.text.count("The shelf") == 24
+
+
+async def test_changes_that_do_not_fit_are_counted(service: Service) -> None:
+    for place, month in enumerate(range(1, 12)):
+        await say(service, f"My watchlist is at {20 + place} titles.", f"2023-{month:02}-01T10:00:00Z")
+    result = await search(
+        service,
+        "What changed about the titles on my watchlist?",
+        since="2023-01-15",
+        changes=True,
+        max_tokens=400,
+    )
+    assert 0 < len(result.changes) < 10
+    assert len(result.changes) + result.changes_left_out == 10
+    assert len(text.searched(result)) <= 400 * text.CHARACTERS_PER_TOKEN
+
+
+async def test_changes_are_only_those_understood_where_nobody_is_asked_to_understand(
+    words_only: Config,
+) -> None:
+    async with Service.open(words_only) as service:
+        await say(service, "My watchlist is at 20 titles.", FIRST)
+        await say(service, "My watchlist is at 25 titles.", THIRD)
+        assert await told(service, "What changed about my watchlist?", since="2024-06-01") == []
+
+
 SAID = st.text(alphabet="abc 0123456789.?!,;'’$:-\n", max_size=120) | st.sampled_from(
     ("quit", "no longer on 3 May", "my job", "at 9:30", "every 2 weeks", "v1.2.3", "$4,000")
 )

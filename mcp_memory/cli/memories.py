@@ -83,7 +83,7 @@ def search(
         str | None, typer.Option(help="Now, for 'last week'; its offset says whose day it is.")
     ] = None,
     changes: Annotated[
-        bool, typer.Option("--changes", help="Show what began and what ended; with --since.")
+        bool, typer.Option("--changes", help="Show what began, ended or was told anew; with --since.")
     ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show why each hit is one.")] = False,
     as_json: AsJson = False,

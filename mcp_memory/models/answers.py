@@ -51,11 +51,14 @@ class Repetition(Value):
 
 
 class Change(Value):
-    """A fact that became true, or ceased to be."""
+    """A fact that became true, or ceased to be; or, where no model compares what is said, a statement that
+    tells anew of the same thing, as far as words alone can tell: nothing began or ended by it."""
 
     memory: Memory
-    event: Literal["began", "ended"]
+    event: Literal["began", "ended", "told"]
     at: Moment
+    earlier: Memory | None = None
+    """What its speaker said of it before: of what was `told`, and of nothing else."""
 
 
 class Later(Value):
@@ -113,7 +116,7 @@ class SearchResult(Value):
     standing: tuple[Memory, ...] = ()
     """Preferences and procedures of the scope, which hold whatever is asked."""
     changes: tuple[Change, ...] = ()
-    """When asked for: what began and what ended, first what the query is about, the latest first."""
+    """When asked for: what began, ended or was told anew, what the query is about first, the latest first."""
     changes_left_out: int = 0
     """More that did not fit: a larger `max_tokens`, or a narrower `since` and `until`, shows them."""
     tokens: int = 0

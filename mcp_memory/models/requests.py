@@ -127,7 +127,7 @@ class SearchRequest(Value):
     as_of: MomentUntil | None = Field(default=None, description="Known and true then")
     where: Where | None = Field(default=None, description='Metadata: {"stars": {"gte": 4}}; and, or, not')
     reference_time: LocalMoment | None = Field(default=None, description="Now, for 'last week'")
-    changes: bool = Field(default=False, description="What began and ended since `since`")
+    changes: bool = Field(default=False, description="What changed since `since`")
     explain: bool = False
 
     @model_validator(mode="after")

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from mcp_memory import text
 from mcp_memory.models import (
     AddRequest,
+    Change,
     Confidence,
     EntitiesRequest,
     Entity,
@@ -127,8 +128,9 @@ class AddAnswer(_Shown):
 
 
 class ShownChange(ShownMemory):
-    event: Literal["began", "ended"]
+    event: Literal["began", "ended", "told"]
     at: str
+    earlier: ShownMemory | None = None
 
 
 class SearchAnswer(_Shown):
@@ -318,11 +320,7 @@ async def _search(call: Call, arguments: SearchMemory) -> Answer:
         known=result.known,
         hits=[_shown_hit(hit, limit) for hit in result.hits],
         standing=[_shown(one, limit) for one in result.standing] or None,
-        changes=[
-            ShownChange(**_shown(one.memory, limit).model_dump(), event=one.event, at=iso(one.at))
-            for one in result.changes
-        ]
-        or None,
+        changes=[_shown_change(one, limit) for one in result.changes] or None,
         total=result.total,
         left_out=result.left_out,
         cursor=result.cursor,
@@ -461,6 +459,15 @@ def _shown_hit(hit: Hit, limit: int | None) -> ShownHit:
         followed_since=iso(hit.followed[0].at) if hit.followed else None,
         later=None if hit.later is None else _shown(hit.later.memory, limit),
         facts=[_shown(one, limit) for one in hit.facts] or None,
+    )
+
+
+def _shown_change(change: Change, limit: int | None) -> ShownChange:
+    return ShownChange(
+        **_shown(change.memory, limit).model_dump(),
+        event=change.event,
+        at=iso(change.at),
+        earlier=None if change.earlier is None else _shown(change.earlier, limit),
     )
 
 

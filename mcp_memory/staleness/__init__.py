@@ -9,7 +9,8 @@ earlier statement is shown with the later.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
 
@@ -60,6 +61,19 @@ class Words(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What somebody said, and what the same one said later of the same thing, as far as words tell; with the
+    sentences that show it."""
+
+    old: Memory
+    new: Memory
+    before: str
+    after: str
+    weight: float
+    """Of what the two share."""
+
+
 def later_told(memories: Sequence[Memory], question: str, known: Words | None) -> dict[str, Memory]:
     """By id of a memory, the last of the others in which its speaker tells what became of the same thing.
 
@@ -67,25 +81,58 @@ def later_told(memories: Sequence[Memory], question: str, known: Words | None) -
     counts as rare.
     """
     topic = read_topic(question)
+    weigh = _Weighing(topic, known)
     first = {one.id for one in memories[:FIRST]}
-    by_speaker: dict[str | None, list[tuple[Memory, list[Statement]]]] = {}
+    found: dict[str, Memory] = {}
+    for told in _by_speaker(memories, topic, first):
+        for place, old in enumerate(told):
+            updates = (weigh.update(old, new) for new in reversed(told[place + 1 :]))
+            if (last := next(filter(None, updates), None)) is not None:
+                found[last.old.id] = last.new
+    return found
+
+
+def told_anew(
+    later: Sequence[Memory], ever: Sequence[Memory], question: str, known: Words | None
+) -> list[Update]:
+    """Of each memory of `later` that tells what became of something, that and the one of `ever` that had told
+    most of it before, the last of several; none where the question names nothing. Both are what was found,
+    best first; `known` as above."""
+    topic = read_topic(question)
+    if topic.is_empty:
+        return []
+    weigh = _Weighing(topic, known)
+    first = {one.id for one in (*later[:FIRST], *ever[:FIRST])}
+    is_later = {one.id for one in later}
+    every = {one.id: one for one in (*ever, *later)}
+    found: list[Update] = []
+    for told in _by_speaker(every.values(), topic, first):
+        for place, new in enumerate(told):
+            if new.memory.id in is_later:
+                updates = (weigh.update(old, new) for old in reversed(told[:place]))
+                found += sorted(filter(None, updates), key=lambda one: -one.weight)[:1]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A memory with what it states of the thing asked about."""
+
+    memory: Memory
+    statements: Sequence[Statement]
+
+
+def _by_speaker(memories: Iterable[Memory], topic: Topic, first: Collection[str]) -> Iterable[list[_Told]]:
+    """What each speaker stated, in order of time. `first`: those that are read whole."""
+    found: dict[str | None, list[_Told]] = {}
     for memory in sorted(memories, key=lambda one: one.observed_at):
         if memory.kind not in KINDS or memory.role not in (None, "user"):
             continue
         is_of_asked = topic.asks_of_self or topic.names(memory.speaker)
         read = read_statements(memory.text, topic, is_of_asked=is_of_asked, is_whole=memory.id in first)
         if read:
-            by_speaker.setdefault(memory.speaker, []).append((memory, read))
-    weigh = _Weighing(topic, known)
-    found: dict[str, Memory] = {}
-    for told in by_speaker.values():
-        for place, (old, before) in enumerate(told):
-            for new, after in reversed(told[place + 1 :]):
-                apart = new.observed_at - old.observed_at
-                if apart > timedelta(0) and weigh.updates(after, before, apart):
-                    found[old.id] = new
-                    break
-    return found
+            found.setdefault(memory.speaker, []).append(_Told(memory, read))
+    return found.values()
 
 
 class _Weighing:
@@ -96,25 +143,30 @@ class _Weighing:
         self._known = known
         self._weights: dict[str, float] = {}
 
-    def updates(self, after: Sequence[Statement], before: Sequence[Statement], apart: timedelta) -> bool:
-        """Whether any of the later statements updates any of the earlier ones, told so long before."""
-        for new in after:
+    def update(self, earlier: _Told, later: _Told) -> Update | None:
+        """The first of the later statements that updates any of the earlier ones, with the first of those."""
+        apart = later.memory.observed_at - earlier.memory.observed_at
+        if apart <= timedelta(0):
+            return None
+        for new in later.statements:
             if not new.change and not new.measures:
                 continue
             corrects = apart < ONE_DAY and CORRECTS.search(new.text) is not None
             if apart < ONE_TALK and not corrects:
                 continue
             may_change = apart >= ONE_DAY or corrects
-            if any(self._updates(new, old, may_change=may_change) for old in before):
-                return True
-        return False
+            for old in earlier.statements:
+                if weight := self._updates(new, old, may_change=may_change):
+                    return Update(earlier.memory, later.memory, old.text, new.text, weight)
+        return None
 
-    def _updates(self, new: Statement, old: Statement, *, may_change: bool) -> bool:
+    def _updates(self, new: Statement, old: Statement, *, may_change: bool) -> float:
+        """The weight of what they share if the later one updates the earlier, else nothing."""
         if not _may_be_of_one(new, old):
-            return False
+            return 0.0
         updates = (may_change and self._changes(new, old)) or self._measures_anew(new, old)
         # What costs most is asked last.
-        return updates and new.is_stated and old.is_stated
+        return self._shared(new, old) if updates and new.is_stated and old.is_stated else 0.0
 
     def _changes(self, new: Statement, old: Statement) -> bool:
         if not new.change or self._shared(new, old) < ENOUGH[new.change] or old.is_over:

@@ -55,6 +55,11 @@ class Topic:
     pattern: re.Pattern[str] | None
     """Finds what speaks of it; None where it is about nothing."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it is about nothing that could be told apart: "What changed?"."""
+        return not self.stems and not self.fields
+
     def names(self, speaker: str | None) -> bool:
         """Whether the question is about this speaker, who says "I" of it."""
         return speaker is not None and not self.stems.isdisjoint(_stems(_folded(speaker)))
@@ -83,7 +88,9 @@ def read_topic(question: str) -> Topic:
         fields = (fields - {"home"}) | {"work"}
         words = [one for one in words if one != "living"]
     roots = _stems(words)
-    stems = frozenset(root for root in roots if root not in _LIGHT_STEMS)
+    # "What changed about the rent?" is about the rent.
+    changes = frozenset(_stems([word for word in words if word in CHANGES]))
+    stems = frozenset(root for root in roots if root not in _LIGHT_STEMS and root not in changes)
     of_fields = frozenset(word for word, of in FIELDS_OF.items() if of & fields)
     heads = {word[: max(len(root) - 1, 3)] for word, root in zip(words, roots, strict=True)} | of_fields
     return Topic(
