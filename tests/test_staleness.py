@@ -86,6 +86,58 @@ async def test_what_was_said_later_stands_above_what_it_may_have_made_stale_and_
     assert hit(result, new).later is None
 
 
+@pytest.mark.parametrize(
+    ("earlier", "later", "question"),
+    [
+        # What was ended is named, and nothing else of the question.
+        (
+            "The Vespa needs a new chain.",
+            "Goodbye Vespa! Sold it to a neighbour.",
+            "Which scooter do I ride?",
+        ),
+        ("My starter is oysters.", "I've gone off oysters completely.", "What is my favourite starter?"),
+        ("Seeing The Tin Foxes on June 3rd.", "the Foxes gig is off", "What about my concert?"),
+        ("Piet just started at Quillon.", "Piet left Quillon after a year.", "What does Piet do?"),
+        ("My tablet is a Lumo 3.", "Got a Vireo 7, the old Lumo goes to Tim.", "What tablet do I have?"),
+        # A field of life is told of without its words.
+        ("I sort parcels for Northern Post.", "That was my last week. I'm retired!", "What's my job?"),
+        (
+            "I'm a junior editor at Halcyon Books.",
+            "They made me art director last month.",
+            "What is my position?",
+        ),
+        (
+            "Do I need a visa? I'm in Graz.",
+            "We landed in Turin. This is home now.",
+            "What city am I based in?",
+        ),
+        ("She lives in Metz.", "my sister has moved up to Lille with the twins", "Where does Zoé live?"),
+        # Who it is about is named before "my".
+        (
+            "Nora Voss, my aunt, keeps bees in her garden in Kiel.",
+            "news: Nora Voss and my cousin have moved to Husum, so somebody else has the bees",
+            "Where does Nora Voss live?",
+        ),
+        # Another value of what is asked for, or beside a plain change.
+        ("The regatta is set: 3 to 5 June.", "ok the regatta, 10 to 12 July.", "Which days is the regatta?"),
+        ("I'm vegan since spring.", "I eat cheese again, so vegetarian.", "What is my diet?"),
+        (
+            "I've got the physio on Monday the 3rd.",
+            "My physio appointment has been pushed to Friday the 7th.",
+            "What about my appointments?",
+        ),
+    ],
+)
+async def test_a_change_is_noticed_however_it_is_told(
+    service: Service, earlier: str, later: str, question: str
+) -> None:
+    old, new = await say(service, earlier, FIRST), await say(service, later, THIRD)
+    await say(service, "My sister came by with plum cake.", SECOND)
+    found = hit(await search(service, question), old).later
+    assert found is not None
+    assert found.memory.id == new
+
+
 async def test_what_was_said_later_is_quoted_where_it_is_no_hit_itself(service: Service) -> None:
     old = await say(service, "There are 20 titles on my watchlist.", FIRST)
     new = await say(service, "My watchlist is at 25 titles.", THIRD)
@@ -129,6 +181,27 @@ async def test_of_several_the_last_is_named_and_it_names_none(service: Service) 
             "The watchlist has 20 titles.",
             "How many titles are on my watchlist?",
         ),
+        # Another person of that first name.
+        (
+            "Took the cat to Dr. Ida Brandt.",
+            "Ida Brandt's practice has moved to Elm Street.",
+            "Where does Ida Moll live?",
+        ),
+        # Who changes something is not what is changed.
+        (
+            "Ms. Okoye told me that her first name is Ada.",
+            "Ada moved my lessons to Mondays.",
+            "When are my violin lessons?",
+        ),
+        # The same change again.
+        (
+            "Had my last shift on Friday. I'm retired!",
+            "any advice for a retired man who's bored by noon",
+            "What do I do for a living?",
+        ),
+        # A journey, and coming home.
+        ("I'm in Rome this week.", "We sold the flat! Off to Turku.", "Where do I live?"),
+        ("We rent a flat by the harbour.", "I'm home now, what a day.", "Where do I live?"),
         # Only advice.
         (
             "You should check out the pottery class.",

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import combinations
 from typing import Protocol
 
 from mcp_memory.models import Kind, Memory
@@ -26,6 +27,9 @@ ENOUGH = {Change.DENIED: 2.0, Change.HINTED: 1.5, Change.BESIDE: 1.5, Change.PLA
 """Weight of what two statements must share, by how plainly the later one tells of a change. These and the
 weights below were set by reading what they pair in four conversations of LoCoMo, in LongMemEval and in half
 of the stories of `benchmarks/updates.py`."""
+ENOUGH_CHANGED = 1.2
+"""The same where what was ended or replaced is among it ("I sold the Vespa"), or where a plain change gives
+another measure."""
 ENOUGH_MEASURED, ENOUGH_PLAIN = 1.2, 1.0
 """The same of two measures; and if what is counted is asked for, both speak of all that is asked about, or
 the change is plain."""
@@ -162,14 +166,27 @@ class _Weighing:
 
     def _updates(self, new: Statement, old: Statement, *, may_change: bool) -> float:
         """The weight of what they share if the later one updates the earlier, else nothing."""
-        if not _may_be_of_one(new, old):
+        if not _may_be_of_one(new, old) or self._is_of_namesakes(new, old):
             return 0.0
         updates = (may_change and self._changes(new, old)) or self._measures_anew(new, old)
         # What costs most is asked last.
         return self._shared(new, old) if updates and new.is_stated and old.is_stated else 0.0
 
+    def _is_of_namesakes(self, new: Statement, old: Statement) -> bool:
+        """Whether one of the question, the later and the earlier speaks of another of the same first name."""
+        named = (self._topic.full_names, new.full_names, old.full_names)
+        return any(
+            one.isdisjoint(other) and not {first for first, _ in one}.isdisjoint(first for first, _ in other)
+            for one, other in combinations(named, 2)
+        )
+
     def _changes(self, new: Statement, old: Statement) -> bool:
-        if not new.change or self._shared(new, old) < ENOUGH[new.change] or old.is_over:
+        if not new.change or old.is_over or _is_said_again(new, old):
+            return False
+        is_sure = new.change is Change.PLAIN and (
+            not new.changed.isdisjoint(old.words) or _measure_apart(new, old)
+        )
+        if self._shared(new, old) < (ENOUGH_CHANGED if is_sure else ENOUGH[new.change]):
             return False
         return new.change >= Change.BESIDE or not (new.is_undecided or old.is_undecided)
 
@@ -180,13 +197,16 @@ class _Weighing:
         # "The rent of Tom" is not mine.
         if self._topic.asks_of_self and new.subject != "I" and new.names - old.names - self._topic.stems:
             return False
-        stems = self._topic.stems
-        speaks_of_all = bool(stems) and stems <= new.words.keys() & old.words.keys()
+        stems, things = self._topic.stems, self._topic.things
+        both = new.words.keys() & old.words.keys()
+        speaks_of_all = bool(stems) and stems <= both
+        speaks_of_thing = things <= both
         for one in new.measures:
             for other in old.measures:
                 if one.differs(other):
                     counts_asked = not stems.isdisjoint(one.of & other.of)
                     is_plain = counts_asked or speaks_of_all or new.change is Change.PLAIN
+                    is_plain |= speaks_of_thing and one.kind in self._topic.measured
                     if self._shared(new, old) >= (ENOUGH_PLAIN if is_plain else ENOUGH_MEASURED):
                         return True
         return False
@@ -203,6 +223,7 @@ class _Weighing:
         if around := (new.around & old.around) - shared - topic.people:
             weight += AROUND
         changed = not new.changed.isdisjoint(shared) or not new.changed_fields.isdisjoint(fields)
+        changed |= new.change is Change.PLAIN and _measure_apart(new, old)
         if not fields and not changed:
             asked = shared & topic.stems
             if not asked and weight < ENOUGH_UNASKED:
@@ -231,6 +252,16 @@ class _Weighing:
         return OTHER * rare
 
 
+def _is_said_again(new: Statement, old: Statement) -> bool:
+    """Whether the earlier told the same change, and the later gives no other name or measure."""
+    is_told = bool(new.tells) and new.tells <= old.tells
+    return is_told and new.names <= old.names and not _measure_apart(new, old)
+
+
+def _measure_apart(new: Statement, old: Statement) -> bool:
+    return any(one.differs(other) for one in new.measures for other in old.measures)
+
+
 def _may_be_of_one(new: Statement, old: Statement) -> bool:
     """Whether two statements may be about the same person. Who "she" is nobody says: not the speaker."""
     some, others = new.subject, old.subject
@@ -242,5 +273,5 @@ def _may_be_of_one(new: Statement, old: Statement) -> bool:
 def _is_of_asked(new: Statement, old: Statement) -> bool:
     """Whether both are about whom the question is about, as far as subjects tell."""
     if new.is_of_asked:
-        return new.subject == old.subject == "I"
+        return old.subject == "I" and new.subject in ("I", "")
     return "I" not in (new.subject, old.subject)

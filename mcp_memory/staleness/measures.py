@@ -1,9 +1,10 @@
-"""Numbers, amounts, days and times in a sentence, with what they are a number of."""
+"""Numbers, amounts, days and times in a sentence, with what they are a number of; and diets, which are told
+in one word of few."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,21 +55,38 @@ _MONTHS = {
     )
     for form in (name, name[:3])
 } | {"sept": "sep"}
+CALENDAR = frozenset((*_WEEKDAYS, *_MONTHS))
+"""Days and months, which are written with a capital and are nobody's names."""
 _SPANS = frozenset("minut hour day week month year time".split())
 _PASSING = frozenset(("last", "next", "this", "past"))
 """Before a weekday: then it is one day, and not the day on which something always is."""
-COUNTING = frozenset((*_NUMBERS, *_WEEKDAYS))
+_DIETS = {
+    form: name
+    for name in ("vegetarian", "vegan", "pescatarian", "flexitarian", "omnivore", "keto", "paleo")
+    for form in (name, f"{name}s")
+}
+COUNTING = frozenset((*_NUMBERS, *_WEEKDAYS, *_DIETS))
 """Words that are measures though they have no digit."""
 
 _DIGITS = re.compile(r"[$£€]?v?(\d[\d,]*(?:[.:]\d+)*)(.*)", re.DOTALL)
 _ORDINAL_ENDS = frozenset(("st", "nd", "rd", "th"))
 
 
+MeasureKind = Literal["count", "money", "clock", "date", "weekday", "diet"]
+MEASURED_BY: Mapping[str, frozenset[MeasureKind]] = {
+    **dict.fromkeys(("when", "date", "dates", "day", "days"), frozenset[MeasureKind](("date", "weekday"))),
+    **dict.fromkeys(("time", "times"), frozenset[MeasureKind](("clock",))),
+    **dict.fromkeys(("price", "cost", "costs", "fee"), frozenset[MeasureKind](("money",))),
+    "diet": frozenset[MeasureKind](("diet",)),
+}
+"""By word of a question, the kinds of measures that answer it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A value of a kind. `of` are the stems of the words beside a count, which say what is counted."""
 
-    kind: Literal["count", "money", "clock", "date", "weekday"]
+    kind: MeasureKind
     value: str
     of: frozenset[str] = frozenset()
 
@@ -118,6 +136,9 @@ def _named(words: Sequence[str], place: int) -> Iterator[Measure]:
     if word in _WEEKDAYS:
         if place == 0 or words[place - 1] not in _PASSING:
             yield Measure("weekday", _WEEKDAYS[word])
+        return
+    if word in _DIETS:
+        yield Measure("diet", _DIETS[word])
         return
     if word in _TIMES:
         yield Measure("count", _NUMBERS[word], frozenset(("time",)))

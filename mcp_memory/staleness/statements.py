@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 
 from mcp_memory.extraction.sentences import is_stated, stated_before
-from mcp_memory.staleness.measures import COUNTING, Measure, measures
+from mcp_memory.staleness.measures import CALENDAR, COUNTING, MEASURED_BY, Measure, measures
 from mcp_memory.staleness.vocabulary import (
     ADVISES,
     ANCHORS,
     BEGINS,
     CHANGES,
+    DETERMINERS,
+    FIELD_PHRASES,
     FIELDS_OF,
     HINTED_ANCHORS,
     HINTED_PHRASE,
     KIN,
+    LEFT,
     LIGHT,
     NEW,
     OTHERS,
@@ -35,7 +38,10 @@ READ = 2_000
 REACH = 4
 """Words before and behind "sold" or "was cancelled" among which stands what was."""
 
-_ENDS = re.compile(r"(?<=[.!?…])\s+|\n+|;|(?<=…)")
+_ENDS = re.compile(
+    # Behind a title no sentence ends.
+    r"(?<=[.!?…])(?<!\b[DM]r\.)(?<!\bMrs\.)(?<!\bMs\.)(?<!\bSt\.)(?<!\bProf\.)\s+|\n+|;|(?<=…)"
+)
 _TOKEN = re.compile(r"[$£€]?\d[\d,]*(?:[.:]\d+)*\w*|[^\W\d_][^\W_]*(?:['&][^\W\d_]+)?")
 _OWN = frozenset(("i", "my", "me", "mine", "we", "our", "i'm", "i've"))
 _ASKING = frozenset(("does", "do", "did", "is", "has", "are", "was", "were", "will", "can", "should"))
@@ -49,8 +55,14 @@ class Topic:
 
     stems: frozenset[str]
     people: frozenset[str]
+    full_names: frozenset[tuple[str, str]]
+    """Of two words, the first of them a person's."""
     fields: frozenset[str]
     words: frozenset[str]
+    things: frozenset[str]
+    """Of the stems those that do not only say what measure is asked for: "the date of the recital"."""
+    measured: frozenset[str]
+    """The kinds of measures that answer it."""
     asks_of_self: bool
     pattern: re.Pattern[str] | None
     """Finds what speaks of it; None where it is about nothing."""
@@ -95,9 +107,12 @@ def read_topic(question: str) -> Topic:
     heads = {word[: max(len(root) - 1, 3)] for word, root in zip(words, roots, strict=True)} | of_fields
     return Topic(
         stems=stems,
-        people=frozenset(root for word, root in zip(words, roots, strict=True) if word in people),
+        people=frozenset(_stems(sorted(people))),
+        full_names=_full_names(tokens, frozenset(_stems(sorted(people)))),
         fields=frozenset(fields),
         words=frozenset(words) | of_fields,
+        things=stems - frozenset(_stems([word for word in words if word in MEASURED_BY])),
+        measured=frozenset(chain.from_iterable(MEASURED_BY.get(token.lower(), ()) for token in tokens)),
         asks_of_self=not _OWN.isdisjoint(token.lower() for token in tokens),
         pattern=re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(heads)))})", re.IGNORECASE)
         if heads
@@ -115,8 +130,12 @@ class Statement:
     around: frozenset[str]
     names: frozenset[str]
     """Stems of names, as far as capitals tell."""
+    full_names: frozenset[tuple[str, str]]
+    """Those whose first word the question has as a person's."""
     changed: frozenset[str]
     """Stems of what was ended or replaced."""
+    tells: frozenset[str]
+    """The words that plainly tell of a change."""
     change: Change
     fields: frozenset[str]
     changed_fields: frozenset[str]
@@ -172,7 +191,9 @@ def read_statements(text: str, topic: Topic, *, is_of_asked: bool, is_whole: boo
         beside = (changes.get(place - 1), changes.get(place + 1))
         if change < Change.BESIDE and Change.PLAIN in beside:
             change = Change.BESIDE
-        found.append(_statement(stated[place], tokens[place], stems, change, around, is_of_asked=is_of_asked))
+        found.append(
+            _statement(stated[place], tokens[place], stems, change, around, topic, is_of_asked=is_of_asked)
+        )
     return found
 
 
@@ -182,30 +203,41 @@ def _statement(
     stems: Mapping[str, str],
     change: Change,
     around: frozenset[str],
+    topic: Topic,
     *,
     is_of_asked: bool,
 ) -> Statement:
     folded = [token.lower() for token in tokens]
     by_stem = {stems[token]: token for token in tokens if token in stems}
     fields = frozenset(chain.from_iterable(FIELDS_OF[word] for word in folded if word in FIELDS_OF))
-    changed = _changed(text, folded) if change is Change.PLAIN else range(0)
+    fields |= {field for field in topic.fields & FIELD_PHRASES.keys() if FIELD_PHRASES[field].search(text)}
+    changed = _changed(text, folded) if change is Change.PLAIN else _left(tokens)
     counts = not COUNTING.isdisjoint(folded) or any(not word[0].isalpha() for word in folded)
     return Statement(
         text=text,
         words=by_stem,
         around=around,
         names=frozenset(stem for stem, token in by_stem.items() if token[0].isupper() and token != tokens[0]),
+        full_names=_full_names(tokens, topic.people),
         # Of a yoga getaway that was cancelled the getaway, and not yoga.
         changed=frozenset(
             stems[tokens[at]]
             for at in changed
             if tokens[at] in stems
-            and (at + 1 == len(tokens) or tokens[at + 1] not in stems or tokens[at + 1][0].isupper())
+            and (
+                at + 1 == len(tokens)
+                or tokens[at + 1] not in stems
+                or folded[at + 1].endswith("ly")
+                or tokens[at + 1][0].isupper()
+                # "The Lanterns gig is off": a name says which.
+                or (at > 0 and tokens[at][0].isupper())
+            )
         ),
+        tells=frozenset(word for word in folded if CHANGES.get(word) is Change.PLAIN),
         change=change,
         fields=fields,
         changed_fields=frozenset(chain.from_iterable(FIELDS_OF.get(folded[at], ()) for at in changed)),
-        subject=_subject(folded),
+        subject="" if stems.get(tokens[0]) in topic.people else _subject(tokens, folded),
         is_of_asked=is_of_asked,
         measures=tuple(measures(folded)) if counts else (),
     )
@@ -231,25 +263,60 @@ def _change(text: str, tokens: Sequence[str], topic: Topic) -> Change:
 
 def _changed(text: str, folded: Sequence[str]) -> range:
     """Places of the words that what ended or was replaced stands among: around "sold", "was cancelled"."""
-    places = [place for place, word in enumerate(folded) if CHANGES.get(word) is Change.PLAIN]
-    if phrase := PLAIN_PHRASE.search(text):
-        places.append(len(_TOKEN.findall(text[: phrase.end()])) - 1)
+    verbs = [place for place, word in enumerate(folded) if CHANGES.get(word) is Change.PLAIN]
+    phrase = PLAIN_PHRASE.search(text)
+    places = [*verbs, *([len(_TOKEN.findall(text[: phrase.end()])) - 1] if phrase else [])]
     first, last = min(places, default=0), max(places, default=-1)
-    return range(max(first - REACH, 0), min(last + 1 + REACH, len(folded)))
+    # "Tom moved my lessons": of these the lessons, and not Tom.
+    is_active = first in verbs and not DETERMINERS.isdisjoint(folded[first + 1 : first + 2])
+    return range(first if is_active else max(first - REACH, 0), min(last + 1 + REACH, len(folded)))
 
 
-def _subject(folded: Sequence[str]) -> str:
+def _left(tokens: Sequence[str]) -> range:
+    """Place of the name of what somebody left."""
+    for place, token in enumerate(tokens[1:], 1):
+        if token[0].isupper() and tokens[place - 1].lower() in LEFT:
+            return range(place, place + 1)
+    return range(0)
+
+
+def _subject(tokens: Sequence[str], folded: Sequence[str]) -> str:
     """Whom a sentence is about, as far as its first words tell."""
     if CHANGES.get(folded[0]) is Change.PLAIN:
         # "Quit my job."
         return "I"
     for place, word in enumerate(folded):
+        if _is_name(tokens, place):
+            # "Tom and my sister", "Tom from my club": him of the name, and not who speaks.
+            return ""
         if word in SPEAKER:
             owned = (one.removesuffix("'s") for one in folded[place + 1 : place + 3])
             return next((one for one in owned if one in KIN), "I") if word in ("my", "our") else "I"
         if word in OTHERS and place < 3:
-            return word
+            # "They made me manager."
+            return "I" if "me" in folded[place + 1 : place + 3] else word
     return ""
+
+
+def _full_names(tokens: Sequence[str], people: frozenset[str]) -> frozenset[tuple[str, str]]:
+    """Two capitals in a row, the first of a person of the question."""
+    pairs = [(one, other) for one, other in pairwise(tokens) if one[0].isupper() and other[0].isupper()]
+    if not people or not pairs:
+        return frozenset()
+    first = _stems([one.lower() for one, _ in pairs])
+    second = _stems([other.lower().removesuffix("'s") for _, other in pairs])
+    return frozenset(pair for pair in zip(first, second, strict=True) if pair[0] in people)
+
+
+def _is_name(tokens: Sequence[str], place: int) -> bool:
+    """Whether a name, for its capital, may begin what a sentence is about: no day, and not "in Graz"."""
+    word = tokens[place].lower()
+    if not tokens[place][0].isupper() or word in _NO_NAMES:
+        return False
+    if place == 0:
+        # Every sentence begins with a capital.
+        return len(tokens) > 1 and tokens[1][0].isupper() and tokens[1].lower() not in _NO_NAMES
+    return tokens[place - 1].lower() not in FUNCTION_WORDS
 
 
 def _is_worth(word: str) -> bool:
@@ -280,4 +347,5 @@ def _stems(words: list[str]) -> list[str]:
 
 
 _IDLE = LIGHT | FUNCTION_WORDS
+_NO_NAMES = SPEAKER | CALENDAR
 _LIGHT_STEMS = frozenset(_stems(sorted(LIGHT)))

@@ -60,7 +60,11 @@ PLAIN_PHRASE = re.compile(
     r"|up to now|until now|till now|mixed (?:\w+ )?up|scratch that|my mistake|i was wrong|got .{1,20} wrong"
     r"|pushed (?:it |them |the \w+ |my \w+ )?(?:back|to|out|until)"
     r"|brought forward|moved (?:to|up|back|from)|(?:earlier|later) than (?:planned|expected|i thought)"
-    r"|(?:went|gone|going|goes|is|are|am|i'm|'s|bumped|put) (?:up|down) (?:to|from|by))\b",
+    r"|(?:went|gone|going|goes|is|are|am|i'm|'s|bumped|put) (?:up|down) (?:to|from|by)"
+    r"|(?:this|here) is home now|is (?:my|our) (?:new )?home now"
+    r"|(?:my|our|his|her|their|the) (?-i:old|former|previous) (?:ones?|(?-i:[A-Z])\w+)"
+    r"|made (?:me|him|her|us) (?:\w+ ){0,2}(?:manager|lead|leader|head|director|partner|chief|captain"
+    r"|supervisor|editor|principal|chair|boss|president))\b",
     re.IGNORECASE,
 )
 HINTED_PHRASE = re.compile(
@@ -73,7 +77,8 @@ ANCHORS = frozenset(
     """
     up away off rid out enough goodbye bye fed sick tired done through stand down passed handed hand handing
     back over aside longer more anymore lost traded rather instead favour favor place took turned mind minds
-    switch days as now last till until mixed scratch mistake wrong forward earlier later let pushed
+    switch days as now last till until mixed scratch mistake wrong forward earlier later let pushed old former
+    previous made
     """.split()
 )
 HINTED_ANCHORS = frozenset("far now turn turns turned end used since".split())
@@ -118,22 +123,26 @@ PAST = re.compile(
 
 _FIELDS = {
     "home": """
-        live living lived apartment flat house home room address street rent renting landlord lease moved
-        move neighbourhood neighborhood tenancy mortgage flatmate roommate lodger keys postcode dorm halls
-        relocated settled
+        live lives living lived apartment flat house home room address street rent rents renting rented
+        landlord lease moved move moves neighbourhood neighborhood tenancy mortgage flatmate roommate lodger
+        keys postcode dorm halls relocated settled based
     """,
     "work": """
-        job work working works employer employed employment company office salary role contract manager boss
-        career resigned unemployed freelance freelancing colleagues shift payroll firm promoted promotion
-        retired hired
+        job jobs work working works worked employer employed employment company office salary role roles
+        contract manager boss career position profession occupation resigned resignation unemployed freelance
+        freelancer freelancing colleagues shift shifts payroll firm promoted promotion retired hired badge
+        director supervisor
     """,
     "study": """
-        studying study degree university uni college major school enrolled semester thesis course graduated
-        phd
+        studying study studies studied degree university uni college major school enrolled semester thesis
+        course graduated phd
     """,
     "love": """
         boyfriend girlfriend partner husband wife fiance fiancee fiancé fiancée dating engaged engagement
         married single divorced divorce relationship
+    """,
+    "diet": """
+        diet vegetarian vegetarians vegan vegans pescatarian flexitarian omnivore keto paleo halal kosher
     """,
     "number": "phone number mobile landline email e-mail address",
 }
@@ -143,6 +152,22 @@ for _field, _words in _FIELDS.items():
     for _word in _words.split():
         FIELDS_OF[_word] = FIELDS_OF.get(_word, frozenset()) | {_field}
 
+DETERMINERS = frozenset("my our the his her their its a an this that these those all everything it".split())
+"""Before what a verb does something to."""
+FIELD_PHRASES = {
+    "home": re.compile(
+        r"\b(?:I'm|I am|we're|we are|living) in (?-i:[A-Z])\w+\b(?! (?:this|for|today|on|until)\b)",
+        re.IGNORECASE,
+    ),
+    "work": re.compile(
+        r"\b(?:I'm|I am|he's|she's|is|been) (?:[\w-]+ ){1,6}(?:at|for|with) (?:the )?(?-i:[A-Z])"
+        r"|\bI (?:[\w-]+ ){1,6}for (?:the )?(?-i:[A-Z])",
+        re.IGNORECASE,
+    ),
+}
+"""How people tell of a field without a word of it: "I'm in Graz", "I'm a buyer at Brandt"."""
+LEFT = frozenset("left leaving leave".split())
+"""Before the name of whom or what somebody is with no longer; alone they only fit a change."""
 SPEAKER = frozenset("i we i'm i've i'd i'll we've we're we'll my our im ive".split())
 OTHERS = frozenset("he she they his their".split())
 KIN = frozenset(
