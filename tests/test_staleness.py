@@ -202,6 +202,12 @@ async def test_of_several_the_last_is_named_and_it_names_none(service: Service) 
         # A journey, and coming home.
         ("I'm in Rome this week.", "We sold the flat! Off to Turku.", "Where do I live?"),
         ("We rent a flat by the harbour.", "I'm home now, what a day.", "Where do I live?"),
+        # An idiom of nobody in particular.
+        (
+            "My work is mending bikes at the shop.",
+            "Radio helps with bike work. However old it may look it gets the job done.",
+            "What is my work with bikes?",
+        ),
         # Only advice.
         (
             "You should check out the pottery class.",

@@ -166,11 +166,13 @@ class _Weighing:
 
     def _updates(self, new: Statement, old: Statement, *, may_change: bool) -> float:
         """The weight of what they share if the later one updates the earlier, else nothing."""
-        if not _may_be_of_one(new, old) or self._is_of_namesakes(new, old):
+        if not _may_be_of_one(new, old):
             return 0.0
         updates = (may_change and self._changes(new, old)) or self._measures_anew(new, old)
         # What costs most is asked last.
-        return self._shared(new, old) if updates and new.is_stated and old.is_stated else 0.0
+        if not updates or self._is_of_namesakes(new, old) or not (new.is_stated and old.is_stated):
+            return 0.0
+        return self._shared(new, old)
 
     def _is_of_namesakes(self, new: Statement, old: Statement) -> bool:
         """Whether one of the question, the later and the earlier speaks of another of the same first name."""
@@ -181,12 +183,17 @@ class _Weighing:
         )
 
     def _changes(self, new: Statement, old: Statement) -> bool:
-        if not new.change or old.is_over or _is_said_again(new, old):
+        if not new.change:
+            return False
+        shared = self._shared(new, old)
+        if shared < min(ENOUGH_CHANGED, ENOUGH[new.change]):
             return False
         is_sure = new.change is Change.PLAIN and (
             not new.changed.isdisjoint(old.words) or _measure_apart(new, old)
         )
-        if self._shared(new, old) < (ENOUGH_CHANGED if is_sure else ENOUGH[new.change]):
+        if shared < (ENOUGH_CHANGED if is_sure else ENOUGH[new.change]):
+            return False
+        if old.is_over or _is_said_again(new, old):
             return False
         return new.change >= Change.BESIDE or not (new.is_undecided or old.is_undecided)
 
@@ -223,7 +230,7 @@ class _Weighing:
         if around := (new.around & old.around) - shared - topic.people:
             weight += AROUND
         changed = not new.changed.isdisjoint(shared) or not new.changed_fields.isdisjoint(fields)
-        changed |= new.change is Change.PLAIN and _measure_apart(new, old)
+        changed = changed or (new.change is Change.PLAIN and _measure_apart(new, old))
         if not fields and not changed:
             asked = shared & topic.stems
             if not asked and weight < ENOUGH_UNASKED:
@@ -273,5 +280,6 @@ def _may_be_of_one(new: Statement, old: Statement) -> bool:
 def _is_of_asked(new: Statement, old: Statement) -> bool:
     """Whether both are about whom the question is about, as far as subjects tell."""
     if new.is_of_asked:
-        return old.subject == "I" and new.subject in ("I", "")
+        # "The flat is sold": whose it is need not be said where the change is plain.
+        return old.subject == "I" and (new.subject == "I" or (not new.subject and new.change is Change.PLAIN))
     return "I" not in (new.subject, old.subject)

@@ -82,7 +82,7 @@ def read_topic(question: str) -> Topic:
     question = _straight(question[:READ])
     tokens = _TOKEN.findall(question)
     fields: set[str] = set()
-    people: set[str] = set()
+    called: set[str] = set()
     words: list[str] = []
     for place, token in enumerate(tokens):
         word = token.lower().removesuffix("'s")
@@ -95,11 +95,12 @@ def read_topic(question: str) -> Topic:
                 and place
                 and (token.endswith("'s") or tokens[place - 1].lower() in _ASKING)
             ):
-                people.add(word)
+                called.add(word)
     if _LIVING.search(question):
         fields = (fields - {"home"}) | {"work"}
         words = [one for one in words if one != "living"]
     roots = _stems(words)
+    people = frozenset(root for word, root in zip(words, roots, strict=True) if word in called)
     # "What changed about the rent?" is about the rent.
     changes = frozenset(_stems([word for word in words if word in CHANGES]))
     stems = frozenset(root for root in roots if root not in _LIGHT_STEMS and root not in changes)
@@ -107,8 +108,8 @@ def read_topic(question: str) -> Topic:
     heads = {word[: max(len(root) - 1, 3)] for word, root in zip(words, roots, strict=True)} | of_fields
     return Topic(
         stems=stems,
-        people=frozenset(_stems(sorted(people))),
-        full_names=_full_names(tokens, frozenset(_stems(sorted(people)))),
+        people=people,
+        full_names=_full_names(tokens, people),
         fields=frozenset(fields),
         words=frozenset(words) | of_fields,
         things=stems - frozenset(_stems([word for word in words if word in MEASURED_BY])),
@@ -286,7 +287,7 @@ def _subject(tokens: Sequence[str], folded: Sequence[str]) -> str:
         # "Quit my job."
         return "I"
     for place, word in enumerate(folded):
-        if _is_name(tokens, place):
+        if tokens[place][0].isupper() and _is_name(tokens, place):
             # "Tom and my sister", "Tom from my club": him of the name, and not who speaks.
             return ""
         if word in SPEAKER:
@@ -300,18 +301,18 @@ def _subject(tokens: Sequence[str], folded: Sequence[str]) -> str:
 
 def _full_names(tokens: Sequence[str], people: frozenset[str]) -> frozenset[tuple[str, str]]:
     """Two capitals in a row, the first of a person of the question."""
-    pairs = [(one, other) for one, other in pairwise(tokens) if one[0].isupper() and other[0].isupper()]
-    if not people or not pairs:
+    if not people:
         return frozenset()
+    pairs = [(one, other) for one, other in pairwise(tokens) if one[0].isupper() and other[0].isupper()]
     first = _stems([one.lower() for one, _ in pairs])
     second = _stems([other.lower().removesuffix("'s") for _, other in pairs])
     return frozenset(pair for pair in zip(first, second, strict=True) if pair[0] in people)
 
 
 def _is_name(tokens: Sequence[str], place: int) -> bool:
-    """Whether a name, for its capital, may begin what a sentence is about: no day, and not "in Graz"."""
-    word = tokens[place].lower()
-    if not tokens[place][0].isupper() or word in _NO_NAMES:
+    """Whether a word with a capital may be a name with which begins what a sentence is about: no day, and not
+    "in Graz"."""
+    if tokens[place].lower() in _NO_NAMES:
         return False
     if place == 0:
         # Every sentence begins with a capital.
