@@ -121,6 +121,8 @@ async def test_what_was_said_later_stands_above_what_it_may_have_made_stale_and_
         # Another value of what is asked for, or beside a plain change.
         ("The regatta is set: 3 to 5 June.", "ok the regatta, 10 to 12 July.", "Which days is the regatta?"),
         ("I'm vegan since spring.", "I eat cheese again, so vegetarian.", "What is my diet?"),
+        ("I walk 4,000 steps a day.", "By the way, I'm at 7,000 steps.", "How many steps do I walk?"),
+        ("I own 14 records.", "I own 21 Polish jazz records.", "How many records do I own?"),
         (
             "I've got the physio on Monday the 3rd.",
             "My physio appointment has been pushed to Friday the 7th.",
@@ -202,6 +204,8 @@ async def test_of_several_the_last_is_named_and_it_names_none(service: Service) 
         # A journey, and coming home.
         ("I'm in Rome this week.", "We sold the flat! Off to Turku.", "Where do I live?"),
         ("We rent a flat by the harbour.", "I'm home now, what a day.", "Where do I live?"),
+        # Times are counted of everything.
+        ("I waited 3 weeks for it.", "The course takes 8 weeks.", "How many weeks did I wait?"),
         # An idiom of nobody in particular.
         (
             "My work is mending bikes at the shop.",

@@ -199,6 +199,20 @@ def test_a_change_is_right_when_what_began_and_what_ended_are_told() -> None:
     assert not judgement.change(PORTO, CHANGED, ended).right
 
 
+def test_a_change_is_right_when_what_was_told_anew_is_shown_with_what_was_told_before() -> None:
+    told = "- 2024-06-10 told: [m_x] user: “We live in Porto now.”"
+    earlier = "   earlier, 2024-01-14: [m_y] user: “I live in Lisbon.”"
+    assert judgement.change(PORTO, CHANGED, f"{told}\n{earlier}").right
+    assert not judgement.change(PORTO, CHANGED, told).right
+    assert not judgement.change(PORTO, CHANGED, f"{earlier}\n{told}").right
+
+
+def test_the_day_on_which_something_is_told_is_no_date_of_it() -> None:
+    told = "- 2024-06-08 told: [m_x] user: “The user lives in Porto.”"
+    earlier = "   earlier, 2024-01-14: [m_y] user: “I live in Lisbon.”"
+    assert not judgement.moment(PORTO, WHEN, "", f"{told}\n{earlier}").right
+
+
 def test_a_date_is_right_within_the_days_it_can_mean() -> None:
     line = "- 2024-06-0{} began: [m_x] (fact): “The user lives in Porto.”"
     assert judgement.moment(PORTO, WHEN, "", line.format(8)).right

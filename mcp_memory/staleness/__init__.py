@@ -199,7 +199,9 @@ class _Weighing:
 
     def _measures_anew(self, new: Statement, old: Statement) -> bool:
         # "30 hours of Zelda, 5 hours of Tetris" are two things.
-        if not new.measures or not old.measures or (new.names and old.names and not new.names & old.names):
+        if not new.measures or not old.measures:
+            return False
+        if new.names and old.names and not new.names & old.names and not new.names <= old.around:
             return False
         # "The rent of Tom" is not mine.
         if self._topic.asks_of_self and new.subject != "I" and new.names - old.names - self._topic.stems:
@@ -211,7 +213,7 @@ class _Weighing:
         for one in new.measures:
             for other in old.measures:
                 if one.differs(other):
-                    counts_asked = not stems.isdisjoint(one.of & other.of)
+                    counts_asked = not (stems | {self._topic.counted}).isdisjoint(one.of & other.of)
                     is_plain = counts_asked or speaks_of_all or new.change is Change.PLAIN
                     is_plain |= speaks_of_thing and one.kind in self._topic.measured
                     if self._shared(new, old) >= (ENOUGH_PLAIN if is_plain else ENOUGH_MEASURED):
@@ -222,17 +224,22 @@ class _Weighing:
         topic = self._topic
         shared = new.words.keys() & old.words.keys()
         fields = new.fields & old.fields & topic.fields if _is_of_asked(new, old) else frozenset[str]()
-        if not fields and shared <= topic.people:
+        if not fields and shared <= topic.people and not _count_apart(new, old, topic.counted):
             return 0.0
         weight = sum(self._weight(stem, new.words[stem]) for stem in shared)
         if fields:
             weight += FIELD
         if around := (new.around & old.around) - shared - topic.people:
             weight += AROUND
+        # "Followers" are a word of talk, but not where their number is asked for.
+        counted = (
+            frozenset({topic.counted} - shared) if _count_apart(new, old, topic.counted) else frozenset[str]()
+        )
+        weight += ASKED * len(counted)
         changed = not new.changed.isdisjoint(shared) or not new.changed_fields.isdisjoint(fields)
         changed = changed or (new.change is Change.PLAIN and _measure_apart(new, old))
         if not fields and not changed:
-            asked = shared & topic.stems
+            asked = (shared & topic.stems) | counted
             if not asked and weight < ENOUGH_UNASKED:
                 return 0.0
             covered = len(asked) + len(around) / 2
@@ -267,6 +274,13 @@ def _is_said_again(new: Statement, old: Statement) -> bool:
 
 def _measure_apart(new: Statement, old: Statement) -> bool:
     return any(one.differs(other) for one in new.measures for other in old.measures)
+
+
+def _count_apart(new: Statement, old: Statement, counted: str) -> bool:
+    """Whether both give a number of that, and not the same."""
+    return bool(counted) and any(
+        one.differs(other) and counted in one.of & other.of for one in new.measures for other in old.measures
+    )
 
 
 def _may_be_of_one(new: Statement, old: Statement) -> bool:

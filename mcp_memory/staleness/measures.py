@@ -57,7 +57,8 @@ _MONTHS = {
 } | {"sept": "sep"}
 CALENDAR = frozenset((*_WEEKDAYS, *_MONTHS))
 """Days and months, which are written with a capital and are nobody's names."""
-_SPANS = frozenset("minut hour day week month year time".split())
+SPANS = frozenset("minut hour day week month year time".split())
+"""Stems of times, of which there are so many that a number of them says little."""
 _PASSING = frozenset(("last", "next", "this", "past"))
 """Before a weekday: then it is one day, and not the day on which something always is."""
 _DIETS = {
@@ -93,7 +94,7 @@ class Measure:
     @property
     def counts_time(self) -> bool:
         """Whether nothing but time is counted: "for six months"."""
-        return self.of <= _SPANS
+        return self.of <= SPANS
 
     def differs(self, other: Measure) -> bool:
         """Whether it is another value of what may be the same thing."""
@@ -146,14 +147,14 @@ def _named(words: Sequence[str], place: int) -> Iterator[Measure]:
     if word in ("one", "every"):
         # "One" alone is a pronoun, and "every" tells how often only before a time.
         following = [stem for one in words[place + 1 : place + 2] for stem in stems(one)]
-        if not _SPANS.isdisjoint(following):
+        if not SPANS.isdisjoint(following):
             yield Measure("count", "1", frozenset(following))
         return
     yield from _count(_NUMBERS[word], set(), words, place)
 
 
 def _count(value: str, units: set[str], words: Sequence[str], place: int) -> Iterator[Measure]:
-    behind = [one for one in words[place + 1 : place + 1 + BEHIND] if _is_content(one)][:2]
+    behind = [one for one in words[place + 1 : place + 1 + BEHIND] if _is_content(one)]
     before = [one for one in words[max(place - BEFORE, 0) : place] if _is_content(one)][-2:]
     of = units | {stem for one in (*before, *behind) for stem in stems(one)}
     if of:

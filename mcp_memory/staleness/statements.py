@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, pairwise, takewhile
 
 from mcp_memory.extraction.sentences import is_stated, stated_before
-from mcp_memory.staleness.measures import CALENDAR, COUNTING, MEASURED_BY, Measure, measures
+from mcp_memory.staleness.measures import CALENDAR, COUNTING, MEASURED_BY, SPANS, Measure, measures
 from mcp_memory.staleness.vocabulary import (
     ADVISES,
     ANCHORS,
@@ -63,6 +63,8 @@ class Topic:
     """Of the stems those that do not only say what measure is asked for: "the date of the recital"."""
     measured: frozenset[str]
     """The kinds of measures that answer it."""
+    counted: str
+    """The stem of what is counted: of followers in "How many new followers do I have?"."""
     asks_of_self: bool
     pattern: re.Pattern[str] | None
     """Finds what speaks of it; None where it is about nothing."""
@@ -114,11 +116,24 @@ def read_topic(question: str) -> Topic:
         words=frozenset(words) | of_fields,
         things=stems - frozenset(_stems([word for word in words if word in MEASURED_BY])),
         measured=frozenset(chain.from_iterable(MEASURED_BY.get(token.lower(), ()) for token in tokens)),
+        counted=_counted(tokens),
         asks_of_self=not _OWN.isdisjoint(token.lower() for token in tokens),
         pattern=re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(heads)))})", re.IGNORECASE)
         if heads
         else None,
     )
+
+
+def _counted(tokens: Sequence[str]) -> str:
+    """The last of the words behind "how many", up to the next that carries grammar; of time none, which is
+    counted of everything."""
+    folded = [token.lower() for token in tokens]
+    starts = (at + 1 for at, pair in enumerate(pairwise(folded), 1) if pair == ("how", "many"))
+    if (start := next(starts, None)) is None:
+        return ""
+    noun = list(takewhile(lambda word: word not in FUNCTION_WORDS, folded[start:]))
+    counted = _stems(noun[-1:])[0] if noun else ""
+    return "" if counted in SPANS else counted
 
 
 @dataclass(frozen=True, slots=True)
