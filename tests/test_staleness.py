@@ -103,7 +103,7 @@ async def test_what_was_said_later_stands_above_what_it_may_have_made_stale_and_
         ("I sort parcels for Northern Post.", "That was my last week. I'm retired!", "What's my job?"),
         (
             "I'm a junior editor at Halcyon Books.",
-            "They made me art director last month.",
+            "The house has made me art director, would you believe it.",
             "What is my position?",
         ),
         (
