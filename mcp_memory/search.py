@@ -397,7 +397,9 @@ def _answer(
     later = _later(asked, ranking, chosen, followed)
     chosen = later_first(chosen, later)
     goes_on = asked.request.cursor is not None
-    standing = () if goes_on or asked.allowed is not None else _standing(connection, scope, ranking, chosen)
+    standing = (
+        () if goes_on or asked.allowed is not None else _standing(connection, scope, ranking, chosen, later)
+    )
     changes = _changes(connection, asked, ranking) if asked.request.changes and not goes_on else ()
     # A page follows only one that knew something; what a filter asked for by name is there.
     known = goes_on or ranking.known or bool(changes) or (asked.is_filtered_exactly and bool(chosen))
@@ -573,7 +575,11 @@ def _as_change(update: Update, request: SearchRequest) -> Change:
 
 
 def _standing(
-    connection: Connection, scope: Scope, ranking: _Ranking, shown: Sequence[Chosen]
+    connection: Connection,
+    scope: Scope,
+    ranking: _Ranking,
+    shown: Sequence[Chosen],
+    later: Mapping[str, Memory],
 ) -> tuple[Memory, ...]:
     """Preferences and procedures that are not among the first hits anyway, best first."""
     held = memories.standing(connection, scope, STANDING)
@@ -581,6 +587,10 @@ def _standing(
         return ()
     # Where nothing answers, what is nearest is beside the point, and these are not.
     hits = {one.memory.id for one in shown[:SURE]} if ranking.known else set[str]()
+    if retold := hits.intersection(later):
+        # Among the hits are the words it was drawn from, and beside them what was told since.
+        drawn = facts.origins(connection, [one.id for one in held])
+        hits |= {one for one, sources in drawn.items() if not retold.isdisjoint(sources)}
     relevance = {one.memory_id: one.score for one in ranking.ranked}
     rated = memories.ratings(connection, [one.id for one in held])
     by_importance, by_relevance, by_rating = STANDING_WEIGHTS

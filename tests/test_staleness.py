@@ -99,6 +99,11 @@ async def test_what_was_said_later_stands_above_what_it_may_have_made_stale_and_
         ("Seeing The Tin Foxes on June 3rd.", "the Foxes gig is off", "What about my concert?"),
         ("Piet just started at Quillon.", "Piet left Quillon after a year.", "What does Piet do?"),
         ("My tablet is a Lumo 3.", "Got a Vireo 7, the old Lumo goes to Tim.", "What tablet do I have?"),
+        (
+            "my bike is a Gazelle and the gears slip uphill, anything I could adjust myself?",
+            "Got a Batavus, the old Gazelle goes to my brother.",
+            "Which bike do I ride?",
+        ),
         # A field of life is told of without its words.
         ("I sort parcels for Northern Post.", "That was my last week. I'm retired!", "What's my job?"),
         (
@@ -138,6 +143,21 @@ async def test_a_change_is_noticed_however_it_is_told(
     found = hit(await search(service, question), old).later
     assert found is not None
     assert found.memory.id == new
+
+
+async def test_a_rule_that_was_told_anew_does_not_stand_before_the_answer(service: Service) -> None:
+    question = "How do I want answers formatted?"
+    old = await say(service, "Always answer me in bullet points. I skim.", FIRST)
+    (standing,) = (await search(service, question)).standing
+    assert standing.kind == "procedure"
+    new = await say(service, "I've had enough of bullet points. Write me proper paragraphs.", THIRD)
+    found = await search(service, question)
+    later = hit(found, old).later
+    assert later is not None
+    assert later.memory.id == new
+    assert standing.id not in {one.id for one in found.standing}
+    # It ended nothing: whoever asks something else may need it.
+    assert standing.id in {one.id for one in (await search(service, "What is a monad?")).standing}
 
 
 async def test_what_was_said_later_is_quoted_where_it_is_no_hit_itself(service: Service) -> None:

@@ -114,7 +114,7 @@ _SUPPOSES = re.compile(
 _ASKS_BEHIND = re.compile(
     r"(?:[,;:–—-]|\band|\bso|\bbut)\s+(?:(?:and|so|but|then|now|please) )?(?:(?:can|could|would|will|do"
     r"|did) you|what|which"
-    r"|where|how|who|when|why|any (?:ideas?|tips?|recommendations?|suggestions?|advice|chance|thoughts)"
+    r"|where|how|who|when|why|any(?:thing|one|body|where)?"
     r"|is there"
     r"|are there|should I|do I|am I|can I|(?:I )?(?:was|am|were) (?:wondering|curious|hoping)|I wonder|I"
     r" need (?:to know|help"
