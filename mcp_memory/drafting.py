@@ -8,9 +8,18 @@ from datetime import datetime, timedelta
 
 from mcp_memory.extraction import find_entities
 from mcp_memory.guard import is_small_talk, reads_like_instruction
-from mcp_memory.models import AddRequest, Kind, Memory, NewEntity, NewRelation, Scope, iso, name_key
+from mcp_memory.models import (
+    FUNCTIONAL,
+    AddRequest,
+    Kind,
+    Memory,
+    NewEntity,
+    NewRelation,
+    Scope,
+    iso,
+    name_key,
+)
 from mcp_memory.store import Draft
-from mcp_memory.store.ledger.entities import FUNCTIONAL
 from mcp_memory.store.ledger.facts import Statement, digest
 from mcp_memory.store.ledger.schema import new_id
 

@@ -36,7 +36,7 @@ from mcp_memory.models import (
 )
 from mcp_memory.resolving import Called, compare, written_form
 from mcp_memory.service import Service
-from mcp_memory.store.ledger import entities, facts, forgetting, merging, schema, writing
+from mcp_memory.store.ledger import entities, facts, forgetting, merging, naming, schema, writing
 from mcp_memory.store.ledger.facts import Statement
 from mcp_memory.store.ledger.writing import Draft
 
@@ -90,7 +90,7 @@ def write(connection: sa.Connection, number: int, said: Said) -> str:
     writing.write(connection, [Draft(memory, said.entities, said.relations, is_guessed=said.is_guessed)])
     if said.subject is not None:
         subject = said.entities[said.subject % len(said.entities)].name
-        named = entities.named(connection, memory, subject)
+        named = naming.named(connection, memory, subject)
         assert named is not None
         facts.state(connection, memory.id, *named, Statement(subject, "slot", f"value {number}"))
         facts.settle(connection, facts.concerned(connection, [memory.id]))

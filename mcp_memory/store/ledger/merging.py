@@ -25,7 +25,7 @@ from mcp_memory.models import (
     Scope,
     name_key,
 )
-from mcp_memory.store.ledger import entities, facts, index_work, schema
+from mcp_memory.store.ledger import entities, facts, index_work, naming, schema
 from mcp_memory.store.ledger.rows import visible
 from mcp_memory.store.ledger.schema import chunks
 
@@ -89,7 +89,7 @@ def join_told(
     """Join those whom a memory, drawn from `sources`, tells to be one, where nothing that is known speaks
     against it; answers the memories whose place in the graph has changed. `split` takes it back."""
     to_index: list[str] = []
-    told = entities.told_to_be_one(connection, memory, named_entities, is_guessed=is_guessed)
+    told = naming.told_to_be_one(connection, memory, named_entities, is_guessed=is_guessed)
     for kept_id, gone_id in told:
         two = [kept_id, gone_id]
         if (
@@ -126,7 +126,7 @@ def _were_named_together(
 def _are_said_to_differ(connection: sa.Connection, one_id: str, other_id: str) -> bool:
     """Whether what is known of somebody makes another, of whom only names are told, somebody else."""
     one, other = _related(connection, one_id), _related(connection, other_id)
-    is_known = entities.is_typed(connection, other_id)
+    is_known = naming.is_typed(connection, other_id)
     if not is_known and (other or facts.about(connection, [other_id])):
         # A dog may be called Bob, too.
         return True
@@ -183,9 +183,7 @@ def _related(connection: sa.Connection, entity_id: str) -> frozenset[_Related]:
         .select_from(schema.relation)
         .join(schema.predicate, schema.predicate.c.code == relation.predicate)
         .join(schema.entity, schema.entity.c.id == end_id)
-        .where(
-            is_subject | (relation.object_id == entity_id), schema.predicate.c.name != entities.ALSO_CALLED
-        )
+        .where(is_subject | (relation.object_id == entity_id), schema.predicate.c.name != naming.ALSO_CALLED)
     )
     return frozenset(
         _Related(name, bool(subject), end, entity_type == "person")
@@ -212,7 +210,7 @@ def told(connection: sa.Connection, scope: Scope) -> tuple[tuple[str, str], ...]
         .join(schema.predicate, schema.predicate.c.code == relation.predicate)
         .join(schema.memory, schema.memory.c.id == relation.memory_id)
         .where(
-            schema.predicate.c.name == entities.ALSO_CALLED,
+            schema.predicate.c.name == naming.ALSO_CALLED,
             relation.subject_id != relation.object_id,
             visible(scope),
         )
@@ -402,7 +400,7 @@ def reviewed(
     found: list[tuple[tuple[Entity, resolving.Called], ...]] = []
     for domain in entities.domains(scope):
         page, _ = entities.page(connection, scope, domain=domain, limit=limit)
-        guessed = entities.guessed(connection, [one.id for one in page])
+        guessed = naming.guessed(connection, [one.id for one in page])
         found.append(
             tuple(
                 (one, resolving.Called(one.type, (one.name, *one.aliases), one.id in guessed)) for one in page

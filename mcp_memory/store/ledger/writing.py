@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import AddStatus, EntityRef, HistoryEvent, Memory, NewEntity, NewRelation, iso
-from mcp_memory.store.ledger import entities, extractions, facts, index_work, merging, schema, writes
+from mcp_memory.store.ledger import entities, extractions, facts, index_work, merging, naming, schema, writes
 from mcp_memory.store.ledger.facts import Statement
 from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of, owner_of
 
@@ -189,7 +189,7 @@ def _note(connection: sa.Connection, note: Note) -> tuple[str, ...] | None:
             sa.update(schema.memory).where(schema.memory.c.id == memory.id).values(valid_from=note.valid_from)
         )
     regrouped = merging.join_told(connection, memory, note.entities, is_guessed=note.is_guessed)
-    _, joined = entities.join(connection, memory, note.entities, note.relations, is_guessed=note.is_guessed)
+    _, joined = naming.join(connection, memory, note.entities, note.relations, is_guessed=note.is_guessed)
     _state(connection, memory, note.statement, note.verdicts)
     if joined:
         index_work.enqueue(connection, [memory.id], "index", datetime.now(UTC))
@@ -205,7 +205,7 @@ def _state(
     if statement is not None:
         if statement.until is None:
             statement = replace(statement, until=memory.valid_until)
-        named = entities.named(connection, memory, statement.subject)
+        named = naming.named(connection, memory, statement.subject)
         if named is not None:
             facts.state(connection, memory.id, *named, statement)
     at = facts.takes_place(memory.kind, memory.observed_at, memory.valid_from)
@@ -267,7 +267,7 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     regrouped = merging.join_told(
         connection, here, draft.entities, draft.sources, is_guessed=draft.is_guessed
     )
-    named, joined = entities.join(
+    named, joined = naming.join(
         connection, here, draft.entities, draft.relations, is_guessed=draft.is_guessed
     )
     _state(connection, here, draft.statement, draft.verdicts)
