@@ -1,8 +1,8 @@
 """The ledger: every word ever remembered, in SQLite. A write is acknowledged when it is on disk here.
 
 LanceDB and Kùzu are derived from it. What can be asked of it stands beside, by noun: `memories`, `entities`,
-`plans`, `index_work`; how a memory is written, in `writing`, and whom its names mean, in `naming`. Each function takes an open transaction, and
-`Ledger.read` and `Ledger.write` give it one.
+`plans`, `index_work`; how a memory is written, in `writing`, and whom its names mean, in `naming`. Each
+function takes an open transaction, and `Ledger.read` and `Ledger.write` give it one.
 """
 
 from __future__ import annotations
