@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,12 +25,13 @@ import sqlalchemy.event
 from mcp_memory.background import side_by_side
 from mcp_memory.config import Config
 from mcp_memory.errors import DiskFull
-from mcp_memory.models import Memory, Scope, SearchRequest
+from mcp_memory.folder import Folder
+from mcp_memory.models import AddRequest, Memory, Scope, SearchRequest
 from mcp_memory.service import Service
 from mcp_memory.store.allocator import release
-from mcp_memory.store.graph import Graph
+from mcp_memory.store.graph import MAX_DB_SIZE, Graph, remove
 from mcp_memory.store.ledger import Ledger, entities, index_work, memories, writing
-from mcp_memory.store.ledger.index_work import GraphRows
+from mcp_memory.store.ledger.index_work import GraphRows, RelationRow
 from mcp_memory.store.ledger.schema import new_id
 from mcp_memory.store.ledger.writing import Draft
 
@@ -167,6 +171,82 @@ async def test_a_graph_that_is_asked_all_day_takes_no_more_memory(tmp_path: Path
     # A connection that keeps what it is asked kept 16 KB of each call, and more.
     assert await grown(1_000) < 1_000 * 4_000
     await graph.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_graph_is_what_was_written_whatever_was_deleted_and_whenever_it_was_closed(
+    tmp_path: Path, seed: int
+) -> None:
+    """Kùzu, asked to delete edges, left some and took others; closed, it made a number of another."""
+    chance = random.Random(seed)
+    path, people = tmp_path / "graph" / "graph.db", [f"e_{n}" for n in range(8)]
+    graph, _ = await Graph.open(path, engine=GRAPH_ENGINE, buffer_pool_mib=64)
+    kept: dict[str, GraphRows] = {}
+
+    def said(memory_id: str) -> GraphRows:
+        mentions = tuple((memory_id, one) for one in chance.sample(people, chance.randint(0, 3)))
+        relations = tuple(
+            RelationRow(
+                *(chance.choice(people), chance.choice(people), f"r_{memory_id}_{n}", chance.randint(1, 5)),
+                *(chance.choice((None, 1_700_000_000_000_000 + n)), chance.choice((None, 10**15)), memory_id),
+            )
+            for n in range(chance.randint(0, 3))
+        )
+        named = {one for _, one in mentions} | {
+            one for row in relations for one in (row.subject_id, row.object_id)
+        }
+        return GraphRows((memory_id,), tuple(sorted(named)), mentions, relations)
+
+    def together(ids: Iterable[str]) -> GraphRows:
+        rows = [kept[one] for one in ids]
+        return GraphRows(
+            tuple(one for row in rows for one in row.memory_ids),
+            tuple(sorted({one for row in rows for one in row.entity_ids})),
+            tuple(one for row in rows for one in row.mentions),
+            tuple(one for row in rows for one in row.relations),
+        )
+
+    for step in range(40):
+        some = chance.sample(sorted(kept), min(len(kept), chance.randint(1, 5)))
+        match chance.choice(("add", "add", "replace", "replace", "delete", "close")):
+            case "replace" if some:
+                kept.update((one, said(one)) for one in some)
+                await graph.replace(together(some))
+            case "delete":
+                await graph.delete(some)
+                for one in some:
+                    del kept[one]
+            case "close":
+                await graph.close()
+                graph, is_new = await Graph.open(path, engine=GRAPH_ENGINE, buffer_pool_mib=64)
+                assert not is_new
+            case _:
+                new = [f"m_{step}_{n}" for n in range(chance.randint(1, 3))]
+                kept.update((one, said(one)) for one in new)
+                await graph.add(together(new))
+        there, expected = await graph.topology(), together(kept)
+        assert sorted(there.memory_ids) == sorted(expected.memory_ids)
+        assert sorted(there.mentions) == sorted(expected.mentions)
+        assert set(there.relations) == set(expected.relations)
+        assert len(there.relations) == len(expected.relations)
+    await graph.close()
+
+
+async def test_a_graph_of_an_older_make_is_made_anew(config: Config) -> None:
+    async with Service.open(config) as service:
+        await service.caught_up(30)
+        await service.add(Scope(user_id="u"), AddRequest(content="Ann works at Acme."))
+    folder = Folder(config.data_dir)
+    remove(folder.graph)
+    engine: Any = importlib.import_module(GRAPH_ENGINE)
+    database = engine.Database(str(folder.graph), max_db_size=MAX_DB_SIZE)
+    with engine.Connection(database) as connection:
+        connection.execute("CREATE NODE TABLE Memory(id STRING, PRIMARY KEY(id))")
+        connection.execute("CREATE (:Memory {id: 'm_1'})")
+    database.close()
+    async with Service.open(config) as service:
+        await service.caught_up(30)
+        assert (await service.compare()).total == 0
 
 
 async def test_what_a_search_reads_is_found_without_reading_all_of_its_owner(tmp_path: Path) -> None:

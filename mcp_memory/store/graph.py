@@ -2,9 +2,11 @@
 joined.
 
 Its file carries ids, codes and times, no text; rows are created and deleted, never updated; on any doubt it
-is thrown away and built anew from the ledger, because four faults of the engine can only be avoided, not
-mended: every checkpoint uses up 8 MiB of the address space, updates swell the file, deleted strings stay in
-it, and a connection of kuzu 0.11 keeps every statement it was ever given, 6 to 19 KB each time.
+is thrown away and built anew from the ledger, because faults of the engine can only be avoided, not mended:
+every checkpoint uses up 8 MiB of the address space, updates swell the file, and deleted strings stay in it.
+A connection of kuzu 0.11 keeps every statement it was ever given, 6 to 19 KB each time. Deleting an edge
+leaves others, or takes others with it, so that edges go only with a node at their end, and a relation is one.
+And -(2**63), in a column with other numbers, is 0 after a checkpoint.
 """
 
 # kuzu and ladybug publish no types; what leaves this module is typed.
@@ -33,15 +35,18 @@ _Result = TypeVar("_Result")
 Engine = Literal["kuzu", "ladybug"]
 MAX_DB_SIZE = 64 << 30
 """Address space, not disk: the default of 8 TiB fails where address space is limited."""
-BEGINNING, END = -(2**63), 2**63 - 1
-"""Open ends of a relation's validity, so that a range test needs no null."""
+BEGINNING, END = -(2**62), 2**62
+"""Open ends of a relation's validity, so that a range test needs no null; far beyond all years in
+microseconds."""
 
 _SCHEMA = (
     "CREATE NODE TABLE Entity(id STRING, PRIMARY KEY(id))",
     "CREATE NODE TABLE Memory(id STRING, PRIMARY KEY(id))",
+    "CREATE NODE TABLE Relation(id STRING, type INT64, valid_from INT64, valid_until INT64,"
+    " memory_id STRING, PRIMARY KEY(id))",
     "CREATE REL TABLE MENTIONS(FROM Memory TO Entity)",
-    "CREATE REL TABLE RELATES(FROM Entity TO Entity, id STRING, type INT64,"
-    " valid_from INT64, valid_until INT64, memory_id STRING)",
+    "CREATE REL TABLE SUBJECT(FROM Relation TO Entity)",
+    "CREATE REL TABLE OBJECT(FROM Relation TO Entity)",
 )
 _ADD_ENTITIES = "UNWIND $ids AS id MERGE (:Entity {id: id})"
 _ADD_MEMORIES = "UNWIND $ids AS id CREATE (:Memory {id: id})"
@@ -50,9 +55,9 @@ _ADD_MENTIONS = """
     CREATE (m)-[:MENTIONS]->(e)"""
 _ADD_RELATIONS = """
     UNWIND $rows AS row MATCH (s:Entity {id: row.subject}), (o:Entity {id: row.object})
-    CREATE (s)-[:RELATES {id: row.id, type: row.type,
-    valid_from: row.valid_from, valid_until: row.valid_until, memory_id: row.memory}]->(o)"""
-_DELETE_RELATIONS = "MATCH ()-[r:RELATES]->() WHERE r.memory_id IN $ids DELETE r"
+    CREATE (s)<-[:SUBJECT]-(:Relation {id: row.id, type: row.type,
+    valid_from: row.valid_from, valid_until: row.valid_until, memory_id: row.memory})-[:OBJECT]->(o)"""
+_DELETE_RELATIONS = "MATCH (r:Relation) WHERE r.memory_id IN $ids DETACH DELETE r"
 _DELETE_MEMORIES = "MATCH (m:Memory) WHERE m.id IN $ids DETACH DELETE m"
 _DELETE_ENTITIES = "MATCH (e:Entity) WHERE e.id IN $ids DETACH DELETE e"
 _MENTION_COUNTS = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids RETURN e.id, count(m)"
@@ -60,8 +65,8 @@ _MENTIONING = """
     MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids
     RETURN m.id, e.id ORDER BY m.id, e.id LIMIT $limit"""
 _RELATED = """
-    MATCH (a:Entity)-[:RELATES]-(b:Entity) WHERE a.id = $id AND b.id <> a.id
-    RETURN DISTINCT b.id ORDER BY b.id LIMIT $limit"""
+    MATCH (a:Entity)<-[:SUBJECT|:OBJECT]-(:Relation)-[:SUBJECT|:OBJECT]->(b:Entity)
+    WHERE a.id = $id AND b.id <> a.id RETURN DISTINCT b.id ORDER BY b.id LIMIT $limit"""
 _TOGETHER = """
     MATCH (a:Entity)<-[:MENTIONS]-(m:Memory)-[:MENTIONS]->(b:Entity) WHERE a.id = $id AND b.id <> a.id
     RETURN b.id, count(m) AS often ORDER BY often DESC, b.id LIMIT $limit"""
@@ -69,9 +74,10 @@ _ALL_MEMORIES = "MATCH (m:Memory) RETURN m.id"
 _ALL_ENTITIES = "MATCH (e:Entity) RETURN e.id"
 _ALL_MENTIONS = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) RETURN m.id, e.id"
 _ALL_RELATIONS = """
-    MATCH (s:Entity)-[r:RELATES]->(o:Entity)
+    MATCH (s:Entity)<-[:SUBJECT]-(r:Relation)-[:OBJECT]->(o:Entity)
     RETURN s.id, o.id, r.id, r.type, r.valid_from, r.valid_until, r.memory_id"""
 _COUNT_MEMORIES = "MATCH (m:Memory) RETURN count(m)"
+_COUNT_RELATIONS = "MATCH (r:Relation) RETURN count(r)"
 
 
 class _Session:
@@ -201,14 +207,14 @@ class Graph:
             "MENTIONS",
             pa.table({"from": pa.array(memory_ids, pa.string()), "to": pa.array(entity_ids, pa.string())}),
         )
-        columns = list(zip(*map(_bounded, rows.relations), strict=True)) or [()] * 7
+        relations = [*map(_bounded, rows.relations)]
+        columns = [*zip(*relations, strict=True)] or [()] * 7
+        subjects, objects, ids = (pa.array(column, pa.string()) for column in columns[:3])
         self._copy(
-            "RELATES",
+            "Relation",
             pa.table(
                 {
-                    "from": pa.array(columns[0], pa.string()),
-                    "to": pa.array(columns[1], pa.string()),
-                    "id": pa.array(columns[2], pa.string()),
+                    "id": ids,
                     "type": pa.array(columns[3], pa.int64()),
                     "valid_from": pa.array(columns[4], pa.int64()),
                     "valid_until": pa.array(columns[5], pa.int64()),
@@ -216,6 +222,8 @@ class Graph:
                 }
             ),
         )
+        self._copy("SUBJECT", pa.table({"from": ids, "to": subjects}))
+        self._copy("OBJECT", pa.table({"from": ids, "to": objects}))
 
     async def mentioning(self, entity_id: str, limit: int) -> tuple[str, ...]:
         """Ids of memories that mention an entity."""
@@ -262,8 +270,15 @@ class Graph:
 
     async def count(self) -> int:
         """Memories in the graph."""
-        rows = await self._run(partial(self._execute, _COUNT_MEMORIES))
-        return int(rows[0][0])
+        return await self._run(partial(self._number, _COUNT_MEMORIES))
+
+    async def is_outdated(self) -> bool:
+        """Whether it was made when relations were edges."""
+        try:
+            await self._run(partial(self._number, _COUNT_RELATIONS))
+        except IndexFailed:
+            return True
+        return False
 
     @property
     def bytes(self) -> int:
@@ -291,6 +306,9 @@ class Graph:
 
     def _execute(self, statement: str, **parameters: object) -> list[list[Any]]:
         return self._session.execute(statement, parameters)
+
+    def _number(self, statement: str, **parameters: object) -> int:
+        return int(self._execute(statement, **parameters)[0][0])
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
