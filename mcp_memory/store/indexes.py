@@ -173,8 +173,9 @@ class Indexes:
         count, _, _ = await self._ledger.read(index_work.counts)
         if is_new:
             await graph.load(await self._ledger.read(index_work.graph_rows))
-        elif await graph.is_outdated() or abs(await graph.count() - count) > await self._ledger.read(
-            index_work.pending_count
+        elif (
+            abs(await graph.count() - count) > await self._ledger.read(index_work.pending_count)
+            or await graph.is_outdated()
         ):
             await graph.renew(await self._ledger.read(index_work.graph_rows))
         return graph
