@@ -133,7 +133,7 @@ def pack(
                 left_out=left_out,
                 cursor=goes_on,
                 standing=tuple(always),
-                changes=tuple(told),
+                changes=tuple(sorted(told, key=lambda one: one.at, reverse=True)),
                 changes_left_out=len(changes) - len(told),
                 degraded=tuple(degraded),
             )

@@ -523,10 +523,12 @@ def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[
     first what the query is about, the latest first."""
     request = asked.request
     assert request.since is not None
-    until = request.until or request.reference_time or datetime.now(UTC)
+    until = request.until or request.as_of or request.reference_time or datetime.now(UTC)
     found = facts.changes(connection, asked.scope, request.since, until, CHANGES)
     sources = facts.origins(connection, [memory.id for memory, _, _ in found])
-    near = {one.memory_id for one in ranking.ranked[:NEAR]}
+    of_ever = _ranked_ever(connection, asked)
+    # What ended was mostly said before the time asked about, which the hits leave out.
+    near = {one.memory_id for found in (ranking, of_ever) if found is not None for one in found.ranked[:NEAR]}
 
     def is_beside_the_point(change: Change) -> bool:
         ids = (change.memory.id, *sources.get(change.memory.id, ()))
@@ -541,20 +543,28 @@ def _changes(connection: Connection, asked: _Asked, ranking: _Ranking) -> tuple[
     understood = (
         Change(memory=memory, event=event, at=at) for memory, event, at in found if is_asked_for(memory)
     )
-    told = (_as_change(one, request) for one in _told_anew(connection, asked, ranking, until))
+    told = (_as_change(one, request) for one in _told_anew(connection, asked, ranking, of_ever, until))
     latest_first = sorted((*understood, *told), key=lambda one: one.at, reverse=True)
     return tuple(sorted(latest_first, key=is_beside_the_point))
 
 
-def _told_anew(connection: Connection, asked: _Asked, ranking: _Ranking, until: datetime) -> Iterator[Update]:
-    """What words alone tell of changes in the time asked about, the earlier words from any time before, where
-    nothing that was understood tells it."""
-    ever, since = asked.ever, asked.request.since
-    if ever is None or since is None:
-        return
+def _ranked_ever(connection: Connection, asked: _Asked) -> _Ranking | None:
+    """What the same query finds in all that was said; None where it was not asked for."""
+    if (ever := asked.ever) is None:
+        return None
     # The filters let through the same as for the hits, so far as it is not for the time.
     of_ever = replace(asked, where=ever.where, allowed=ever.allowed)
-    found = _rank(connection, of_ever, ((asked.query, ever.gathered),), ever.weights, COMPARED)
+    return _rank(connection, of_ever, ((asked.query, ever.gathered),), ever.weights, COMPARED)
+
+
+def _told_anew(
+    connection: Connection, asked: _Asked, ranking: _Ranking, found: _Ranking | None, until: datetime
+) -> Iterator[Update]:
+    """What words alone tell of changes in the time asked about, the earlier words from any time before, where
+    nothing that was understood tells it; none where nothing known answers the query."""
+    since = asked.request.since
+    if found is None or since is None or not (found.known or ranking.known):
+        return
     updates = told_anew(
         [one.memory for one in ranking.chosen[:COMPARED] if one.memory.observed_at <= until],
         [one.memory for one in found.chosen[:COMPARED]],

@@ -116,7 +116,8 @@ class SearchResult(Value):
     standing: tuple[Memory, ...] = ()
     """Preferences and procedures of the scope, which hold whatever is asked."""
     changes: tuple[Change, ...] = ()
-    """When asked for: what began, ended or was told anew, what the query is about first, the latest first."""
+    """When asked for: what began, ended or was told anew, the latest first; what does not fit is what the
+    query is least about."""
     changes_left_out: int = 0
     """More that did not fit: a larger `max_tokens`, or a narrower `since` and `until`, shows them."""
     tokens: int = 0

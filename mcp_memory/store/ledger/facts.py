@@ -421,18 +421,22 @@ _CONTRADICTIONS = sa.select(_LINK.old_id, _LINK.new_id).where(
 def changes(
     connection: sa.Connection, scope: Scope, since: datetime, until: datetime, limit: int
 ) -> tuple[tuple[Memory, Literal["began", "ended"], datetime], ...]:
-    """Facts that became true, or ceased to be, in a time; the latest first."""
+    """Facts that became true, or ceased to be, in a time; the latest first. What ended before it would have
+    begun, as a journey that was cancelled, never began."""
     columns = schema.memory.c
     begins = sa.type_coerce(sa.func.coalesce(columns.valid_from, columns.observed_at), schema.Time)
-    moments: tuple[tuple[Literal["began", "ended"], sa.ColumnElement[datetime]], ...] = (
-        ("began", begins),
-        ("ended", columns.valid_until),
+    has_begun = sa.or_(columns.valid_until.is_(None), columns.valid_until > begins)
+    moments: tuple[
+        tuple[Literal["began", "ended"], sa.ColumnElement[datetime], sa.ColumnElement[bool]], ...
+    ] = (
+        ("began", begins, has_begun),
+        ("ended", columns.valid_until, sa.true()),
     )
     found: list[tuple[Memory, Literal["began", "ended"], datetime]] = []
-    for event, when in moments:
+    for event, when, did in moments:
         query = (
             sa.select(when.label("when"), *COLUMNS)
-            .where(visible(scope), columns.kind != "message", when >= since, when <= until)
+            .where(visible(scope), columns.kind != "message", when >= since, when <= until, did)
             .order_by(when.desc())
             .limit(limit)
         )
