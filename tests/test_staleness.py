@@ -128,6 +128,10 @@ async def test_what_was_said_later_stands_above_what_it_may_have_made_stale_and_
         ("I'm vegan since spring.", "I eat cheese again, so vegetarian.", "What is my diet?"),
         ("I walk 4,000 steps a day.", "By the way, I'm at 7,000 steps.", "How many steps do I walk?"),
         ("I own 14 records.", "I own 21 Polish jazz records.", "How many records do I own?"),
+        ("I have 2 dogs.", "We adopted another, so I'm at 3 dogs.", "How many dogs do I have?"),
+        # The same name, and the same side of them.
+        ("Bruno lives in Malmö.", "Bruno moved to Lund.", "What about Bruno?"),
+        ("My lessons are on Mondays at 4.", "Ines moved my lessons to Fridays.", "When are my lessons?"),
         (
             "I've got the physio on Monday the 3rd.",
             "My physio appointment has been pushed to Friday the 7th.",
@@ -190,6 +194,25 @@ async def test_of_several_the_last_is_named_and_it_names_none(service: Service) 
         ("I take the pottery class.", "I quit the pottery class, just kidding.", "Which class do I take?"),
         # Somebody else's.
         ("I take the pottery class.", "My sister quit the pottery class.", "Which class do I take?"),
+        ("I settled in Gdynia in May.", "Halina moved in with her uncle in Sopot.", "Where do I live?"),
+        ("Halina moved in with her uncle in Sopot.", "I moved to Gdynia.", "Where does Halina live?"),
+        ("My cousin Bruno lives in Malmö.", "Ines moved to the back desk.", "Where does Bruno live?"),
+        ("Nan lives in Bath.", "The move to Leeds is off.", "Where does Nan live?"),
+        # Moved, but not house.
+        ("My rent is 700 euros.", "We moved the christening to 9 May.", "What is my rent?"),
+        # Told of him, and no word of where he lives; of her, and no word of tennis.
+        ("Bruno lives in Malmö.", "Bruno quit smoking.", "What about Bruno?"),
+        ("I play tennis with Ines on weekends.", "Ines no longer eats fish.", "Do I play tennis with Ines?"),
+        # Dreamt, joked, seen, denied, long over, or elsewhere.
+        ("I work at Quillon.", "I dreamt I quit my job at Quillon.", "Where do I work?"),
+        ("I work at Quillon.", "I joked that I quit my job at Quillon.", "Where do I work?"),
+        ("I live in Metz.", "I read a novel about a baker who moved from Metz to Lille.", "Where do I live?"),
+        ("I sing in the choir.", "I'd never quit the choir.", "Do I sing in the choir?"),
+        ("I play the oboe.", "I used to play the oboe as a boy.", "Do I play the oboe?"),
+        ("Bruno lives in Paris.", "Bruno used to live in Paris, Texas.", "Where does Bruno live?"),
+        # Of what was seen or bought there is another number than of what one has.
+        ("I have 2 dogs.", "I saw 6 dogs in the park.", "How many dogs do I have?"),
+        ("I have 2 sons.", "I bought 3 sons' coats for 90 euros.", "How many sons do I have?"),
         # The same person, and another thing.
         ("Ravi loves hiking in the Alps.", "Ravi left SpaceX.", "Does Ravi love hiking?"),
         (
@@ -369,6 +392,44 @@ async def test_what_is_understood_to_have_changed_is_told_once(service: Service)
     await say(service, "I moved to Nantes.", THIRD)
     result = await search(service, "What changed about where I live?", since="2024-06-01", changes=True)
     assert {one.event for one in result.changes} == {"began", "ended"}
+
+
+async def test_changes_stand_in_order_of_time_the_latest_first(service: Service) -> None:
+    await say(service, "I live in Lyon and work at Quillon.", FIRST)
+    await say(service, "I moved to Nantes.", SECOND)
+    await say(service, "I quit my job at Quillon and joined Brandt.", THIRD)
+    query = "What changed about where I live and work?"
+    result = await search(service, query, since="2024-04-01", changes=True)
+    times = [one.at for one in result.changes]
+    assert len(set(times)) > 1
+    assert {one.event for one in result.changes} >= {"began", "ended"}
+    assert times == sorted(times, reverse=True)
+
+
+async def test_changes_are_those_until_the_day_asked_for(service: Service) -> None:
+    await say(service, "I live in Lyon.", FIRST)
+    await say(service, "I moved to Nantes.", THIRD)
+    query = "What changed about where I live?"
+    assert (await search(service, query, since="2024-06-01", as_of="2024-08-30", changes=True)).changes
+    assert not (await search(service, query, since="2024-06-01", as_of="2024-06-30", changes=True)).changes
+
+
+async def test_a_plan_that_was_cancelled_before_its_day_never_began(service: Service) -> None:
+    await say(service, "I'm flying to Iceland on July 10.", FIRST)
+    query = "What changed about my trip to Iceland?"
+    held = await search(service, query, since="2024-02-01", until="2024-12-31", changes=True)
+    assert "began" in {one.event for one in held.changes if "Iceland" in one.memory.text}
+    await say(service, "I'm not flying to Iceland after all.", SECOND)
+    found = await search(service, query, since="2024-02-01", until="2024-12-31", changes=True)
+    began = [one.memory.text for one in found.changes if one.event == "began"]
+    assert not [one for one in began if "July" in one or "07-10" in one]
+
+
+async def test_what_is_beside_the_query_is_not_told_as_a_change_of_it(service: Service) -> None:
+    await say(service, "The allotment costs us 40 a year.", FIRST)
+    await say(service, "We've given up the allotment.", THIRD)
+    assert await told(service, "What changed about the allotment?", since="2024-06-01")
+    assert await told(service, "what is the weather like", since="2024-06-01") == []
 
 
 async def test_of_a_long_statement_the_part_that_changed_is_shown(service: Service) -> None:

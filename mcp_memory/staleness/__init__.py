@@ -195,6 +195,9 @@ class _Weighing:
             return False
         if old.is_over or _is_said_again(new, old):
             return False
+        # "Used to live in Cairo, Illinois": that was before, and elsewhere.
+        if new.is_former and (new.is_long_ago or not new.names <= old.names | {old.agent}):
+            return False
         return new.change >= Change.BESIDE or not (new.is_undecided or old.is_undecided)
 
     def _measures_anew(self, new: Statement, old: Statement) -> bool:
@@ -223,8 +226,12 @@ class _Weighing:
     def _shared(self, new: Statement, old: Statement) -> float:
         topic = self._topic
         shared = new.words.keys() & old.words.keys()
-        fields = new.fields & old.fields & topic.fields if _is_of_asked(new, old) else frozenset[str]()
-        if not fields and shared <= topic.people and not _count_apart(new, old, topic.counted):
+        fields = new.fields & old.fields if _is_of_asked(new, old, topic.people) else frozenset[str]()
+        if topic.fields or not new.agent or new.agent != old.agent:
+            fields &= topic.fields
+        # Who does something has many sides, and one of them says nothing of another.
+        people = topic.people | ({new.agent, old.agent} - new.changed)
+        if not fields and shared <= people and not _measure_apart(new, old):
             return 0.0
         weight = sum(self._weight(stem, new.words[stem]) for stem in shared)
         if fields:
@@ -285,15 +292,33 @@ def _count_apart(new: Statement, old: Statement, counted: str) -> bool:
 
 def _may_be_of_one(new: Statement, old: Statement) -> bool:
     """Whether two statements may be about the same person. Who "she" is nobody says: not the speaker."""
+    agent, former = _agent(new, old), _agent(old, new)
+    if agent and former and not (new.is_own and old.is_own):
+        return agent == former
+    for one, other, name in ((new, old, agent), (old, new, former)):
+        if name and other.subject == "I" and not one.is_own and name not in other.words:
+            return False
     some, others = new.subject, old.subject
     if not some or not others or some == others:
         return True
     return not OTHERS.isdisjoint((some, others)) and "I" not in (some, others)
 
 
-def _is_of_asked(new: Statement, old: Statement) -> bool:
-    """Whether both are about whom the question is about, as far as subjects tell."""
+def _agent(one: Statement, other: Statement) -> str:
+    """Whom a statement is about, unless the other writes it small: then it is no name, though it begins a
+    sentence."""
+    return "" if other.words.get(one.agent, "X")[0].islower() else one.agent
+
+
+def _is_of_asked(new: Statement, old: Statement, people: frozenset[str]) -> bool:
+    """Whether both are about whom the question is about, as far as subjects tell, or the names in it."""
     if new.is_of_asked:
         # "The flat is sold": whose it is need not be said where the change is plain.
-        return old.subject == "I" and (new.subject == "I" or (not new.subject and new.change is Change.PLAIN))
-    return "I" not in (new.subject, old.subject)
+        is_own = new.subject == "I" or (not new.subject and not new.agent and new.change is Change.PLAIN)
+        return old.subject == "I" and is_own
+    if "I" in (new.subject, old.subject):
+        return False
+    # "The move is off": whose, nobody says.
+    is_of_nobody = not (new.subject or new.agent) and people.isdisjoint(new.words)
+    is_of_somebody = old.subject or old.agent or not people.isdisjoint(old.words)
+    return not (is_of_nobody and is_of_somebody)

@@ -69,6 +69,22 @@ _DIETS = {
 COUNTING = frozenset((*_NUMBERS, *_WEEKDAYS, *_DIETS))
 """Words that are measures though they have no digit."""
 
+_HOLDING = frozenset(
+    """
+    have has had having i've we've own owns owned owning keep keeps kept is are am i'm we're was were hold
+    holds held got reached raised increased lowered reduced doubled tripled moved changed switched dropped
+    upgraded
+    adopted need needs needed used
+    """.split()
+)
+_DOING = frozenset(
+    """
+    saw bought met fed ate drank heard took gave sold made drew wrote found lost caught sent won ran drove
+    flew told built
+    """.split()
+)
+"""What there is, and what was done once: only the second is a number of something else than the first."""
+_DONE = re.compile(r"[a-z]{3,}ed")
 _DIGITS = re.compile(r"[$£€]?v?(\d[\d,]*(?:[.:]\d+)*)(.*)", re.DOTALL)
 _ORDINAL_ENDS = frozenset(("st", "nd", "rd", "th"))
 
@@ -90,6 +106,8 @@ class Measure:
     kind: MeasureKind
     value: str
     of: frozenset[str] = frozenset()
+    by: str = ""
+    """The stem of the verb before a count that tells of a deed, and not of what there is: "saw 8 cats"."""
 
     @property
     def counts_time(self) -> bool:
@@ -100,7 +118,7 @@ class Measure:
         """Whether it is another value of what may be the same thing."""
         if self.kind != other.kind or self.value == other.value:
             return False
-        return self.kind != "count" or not self.of.isdisjoint(other.of)
+        return self.kind != "count" or (self.by == other.by and not self.of.isdisjoint(other.of))
 
 
 def measures(words: Sequence[str]) -> Iterator[Measure]:
@@ -158,7 +176,17 @@ def _count(value: str, units: set[str], words: Sequence[str], place: int) -> Ite
     before = [one for one in words[max(place - BEFORE, 0) : place] if _is_content(one)][-2:]
     of = units | {stem for one in (*before, *behind) for stem in stems(one)}
     if of:
-        yield Measure("count", value, frozenset(of))
+        yield Measure("count", value, frozenset(of), _done(words[:place]))
+
+
+def _done(before: Sequence[str]) -> str:
+    """The stem of the verb next before a count, if it tells what was done once."""
+    for word in reversed(before):
+        if word in _HOLDING:
+            return ""
+        if word in _DOING or _DONE.fullmatch(word):
+            return next(iter(stems(word)), word)
+    return ""
 
 
 def _is_content(word: str) -> bool:

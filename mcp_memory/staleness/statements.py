@@ -10,9 +10,11 @@ from itertools import chain, pairwise, takewhile
 from mcp_memory.extraction.sentences import is_stated, stated_before
 from mcp_memory.staleness.measures import CALENDAR, COUNTING, MEASURED_BY, SPANS, Measure, measures
 from mcp_memory.staleness.vocabulary import (
+    ADVERBS,
     ADVISES,
     ANCHORS,
     BEGINS,
+    BEING,
     CHANGES,
     DETERMINERS,
     FIELD_PHRASES,
@@ -22,13 +24,21 @@ from mcp_memory.staleness.vocabulary import (
     KIN,
     LEFT,
     LIGHT,
+    LONG_AGO,
+    MOVES,
+    MOVES_HOME,
     NEW,
     OTHERS,
+    OVER,
     PAST,
+    PERSONAL,
     PLAIN_PHRASE,
     PRESENT,
     SPEAKER,
+    TITLES,
     UNDECIDED,
+    UNREAL,
+    USED_TO,
     Change,
 )
 from mcp_memory.words import FUNCTION_WORDS, stemmer
@@ -157,17 +167,30 @@ class Statement:
     changed_fields: frozenset[str]
     """Those of them that what ended or was replaced belongs to."""
     subject: str
+    agent: str
+    """The stem of the name of whom or what it is about, as far as its first words tell, else empty."""
+    is_own: bool
+    """Whether behind the agent it speaks of who speaks too: "Yuki moved my lessons"."""
     is_of_asked: bool
     """Whether who speaks is whom the question is about."""
     measures: tuple[Measure, ...]
 
     @property
     def is_stated(self) -> bool:
-        return is_stated(self.text)
+        return is_stated(self.text) and UNREAL.search(self.text) is None
 
     @property
     def is_undecided(self) -> bool:
         return UNDECIDED.search(self.text) is not None
+
+    @property
+    def is_former(self) -> bool:
+        """Whether it only tells how things had been, and not what became of them."""
+        return self.change <= Change.HINTED and USED_TO.search(self.text) is not None
+
+    @property
+    def is_long_ago(self) -> bool:
+        return LONG_AGO.search(self.text) is not None
 
     @property
     def is_over(self) -> bool:
@@ -226,8 +249,18 @@ def _statement(
     folded = [token.lower() for token in tokens]
     by_stem = {stems[token]: token for token in tokens if token in stems}
     fields = frozenset(chain.from_iterable(FIELDS_OF[word] for word in folded if word in FIELDS_OF))
-    fields |= {field for field in topic.fields & FIELD_PHRASES.keys() if FIELD_PHRASES[field].search(text)}
-    changed = _changed(text, folded) if change is Change.PLAIN else _left(tokens)
+    fields |= _told_by_phrase(text, topic)
+    if "home" in fields and MOVES_HOME.search(text) is None:
+        # "We moved the wedding."
+        fields = frozenset(
+            chain.from_iterable(FIELDS_OF.get(word, ()) for word in folded if word not in MOVES)
+        )
+        fields |= _told_by_phrase(text, topic)
+    named = _named_first(tokens, folded)
+    agent = "" if named is None else stems.get(tokens[named], "")
+    changed = set(_changed(text, folded) if change is Change.PLAIN else _left(tokens))
+    if named is not None and _acts(folded, named):
+        changed -= {named}
     counts = not COUNTING.isdisjoint(folded) or any(not word[0].isalpha() for word in folded)
     return Statement(
         text=text,
@@ -254,6 +287,8 @@ def _statement(
         fields=fields,
         changed_fields=frozenset(chain.from_iterable(FIELDS_OF.get(folded[at], ()) for at in changed)),
         subject="" if stems.get(tokens[0]) in topic.people else _subject(tokens, folded),
+        agent=agent,
+        is_own=named is not None and not SPEAKER.isdisjoint(folded[named + 1 :]),
         is_of_asked=is_of_asked,
         measures=tuple(measures(folded)) if counts else (),
     )
@@ -301,6 +336,9 @@ def _subject(tokens: Sequence[str], folded: Sequence[str]) -> str:
     if CHANGES.get(folded[0]) is Change.PLAIN:
         # "Quit my job."
         return "I"
+    if folded[0] in KIN and SPEAKER.isdisjoint(folded):
+        # "Gran lives in Exeter."
+        return folded[0]
     for place, word in enumerate(folded):
         if tokens[place][0].isupper() and _is_name(tokens, place):
             # "Tom and my sister", "Tom from my club": him of the name, and not who speaks.
@@ -312,6 +350,49 @@ def _subject(tokens: Sequence[str], folded: Sequence[str]) -> str:
             # "They made me manager."
             return "I" if "me" in folded[place + 1 : place + 3] else word
     return ""
+
+
+def _told_by_phrase(text: str, topic: Topic) -> frozenset[str]:
+    return frozenset(
+        field for field in topic.fields & FIELD_PHRASES.keys() if FIELD_PHRASES[field].search(text)
+    )
+
+
+def _named_first(tokens: Sequence[str], folded: Sequence[str]) -> int | None:
+    """Place of the name with which a sentence begins, before a verb or as an owner, or which stands behind
+    its "my friend"."""
+    for place, word in enumerate(folded):
+        is_of_kin = place > 1 and folded[place - 1] in KIN and folded[place - 2] in ("my", "our")
+        bare = word.removesuffix("'s")
+        if tokens[place][0].isupper() and bare not in (TITLES | _NO_NAMES if is_of_kin else _LEADS):
+            is_name = is_of_kin or (bare not in _IDLE and bare not in FIELDS_OF and bare not in CHANGES)
+            return place if is_name and (is_of_kin or _has_verb(tokens, folded, place)) else None
+        if word not in _LEADS:
+            return None
+    return None
+
+
+def _has_verb(tokens: Sequence[str], folded: Sequence[str], place: int) -> bool:
+    if folded[place].endswith("'s"):
+        return True
+    rest = range(place + 1, len(folded))
+    at = next((at for at in rest if not tokens[at][0].isupper() and folded[at] not in ADVERBS), None)
+    if at is None:
+        return False
+    word = folded[at]
+    if word in ("are", "were"):
+        # "Lessons are".
+        return False
+    is_other = word in PRESENT or word in BEGINS or word in CHANGES
+    return is_other or (word.endswith("s") and word not in FUNCTION_WORDS) or PAST.fullmatch(word) is not None
+
+
+def _acts(folded: Sequence[str], named: int) -> bool:
+    """Whether who is named does something and is not what something is done to: "Yoga is cancelled"."""
+    if folded[named].endswith("'s"):
+        return True
+    behind = folded[named + 1 : named + 2]
+    return BEING.isdisjoint(behind) or not (PERSONAL | OVER).isdisjoint(folded)
 
 
 def _full_names(tokens: Sequence[str], people: frozenset[str]) -> frozenset[tuple[str, str]]:
@@ -364,4 +445,6 @@ def _stems(words: list[str]) -> list[str]:
 
 _IDLE = LIGHT | FUNCTION_WORDS
 _NO_NAMES = SPEAKER | CALENDAR
+_LEADS = (KIN | LIGHT | CALENDAR | TITLES | frozenset(("my", "our", "and", "but", "so"))) - {"i"}
+"""Words before the name with which a sentence begins: "Last week my cousin Tova …"."""
 _LIGHT_STEMS = frozenset(_stems(sorted(LIGHT)))

@@ -101,6 +101,26 @@ ADVISES = re.compile(
     re.IGNORECASE,
 )
 """Advice and comment: neither says how things are."""
+_FICTION = r"(?:dream|film|movie|book|novel|game|story|series|sitcom|comic|musical)s?"
+_TELLING = r"(?:about|where|in which|with|called|the|an?|my|he|she|they|I|we|[\w-]+ \w+ed)\b"
+UNREAL = re.compile(
+    r"\b(?:dream(?:t|ed|ing) |nightmare|jok(?:ed|ing)\b|pretend(?:ed|ing)\b|made (?:it )?up\b"
+    rf"|(?:in|about|from) (?:the|an?|this|that|my|another|some) (?:\w+ ){{0,2}}{_FICTION}\b {_TELLING}"
+    rf"|(?:watch|read|play|saw|see)(?:ed|ing)? (?:\w+ ){{0,4}}{_FICTION}\b {_TELLING}"
+    r"|(?:never|not|n't|almost|nearly) (?:\w+ )?(?:quit|quitting|stop|stopped|leave|sell|give up|giving up)"
+    r"|(?:never|almost|nearly) (?:\w+ )?(?:left|sold|cancell?ed|gave up|moved|switched))\b",
+    re.IGNORECASE,
+)
+"""What was dreamt, made up or seen in a film, and ends that did not come: of these nothing is a change."""
+USED_TO = re.compile(r"\bused to\b", re.IGNORECASE)
+LONG_AGO = re.compile(
+    r"\b(?:as an? (?:\w+ )?(?:child|kid|boy|girl|teenager|teen|student|baby|toddler)"
+    r"|(?:at|in|during) (?:school|university|college|my youth)|when (?:I|we|he|she|they) (?:was|were)"
+    r"|back (?:then|in|when)|growing up|years ago"
+    r"|in (?:the|my|his|her) (?:\w+ )?(?:\w*teens|twenties|thirties|childhood|\d0s|eighties|nineties))\b",
+    re.IGNORECASE,
+)
+"""With "used to": it was over before anybody spoke of it."""
 
 PRESENT = frozenset(
     """
@@ -152,6 +172,16 @@ for _field, _words in _FIELDS.items():
     for _word in _words.split():
         FIELDS_OF[_word] = FIELDS_OF.get(_word, frozenset()) | {_field}
 
+MOVES = frozenset("move moves moved moving relocated".split())
+MOVES_HOME = re.compile(
+    r"\b(?:mov(?:e|es|ed|ing)|relocated)\b(?! (?:my|our|his|her|their|its|the|an?|this|that|it|them)\b)"
+    r"(?! to \d)(?! (?:in)?to the (?:front|back|left|right|top|bottom|next|side|other|end|office|desk"
+    r"|class|team|group|department)\b)"
+    r"(?! (?:back )?(?:to|from) (?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|march"
+    r"|april|may|june|july|august|september|october|november|december)\b)",
+    re.IGNORECASE,
+)
+"""Moving house: not the wedding, not to Friday, and not to the front row."""
 DETERMINERS = frozenset("my our the his her their its a an this that these those all everything it".split())
 """Before what a verb does something to."""
 FIELD_PHRASES = {
@@ -174,9 +204,25 @@ KIN = frozenset(
     """
     mother mum mom father dad parents brother sister son daughter wife husband partner boyfriend girlfriend
     friend mate cousin aunt uncle grandmother grandma grandfather grandpa nephew niece boss manager
-    colleague neighbour neighbor flatmate roommate landlord teacher doctor
+    colleague neighbour neighbor flatmate roommate landlord teacher doctor gran granny nan nana grandson
+    granddaughter stepmother stepfather stepson stepdaughter ex fiancé fiancée fiance fiancee
     """.split()
 )
+
+TITLES = frozenset("mr mrs ms dr prof st".split())
+"""Before a name, and none."""
+BEING = frozenset("is are was were got has".split())
+"""Behind what something is done to, mostly: "Yoga is cancelled"."""
+PERSONAL = frozenset(
+    "divorced separated retired resigned fired promoted demoted mistaken married engaged".split()
+)
+"""What becomes of somebody: of "Omar is divorced" it is not Omar who has ended."""
+OVER = frozenset("longer anymore any more".split())
+"""Of "Omar is no longer vegan" neither."""
+ADVERBS = frozenset(
+    "no not never just still also finally recently now already really always only has had have longer".split()
+)
+"""Between a name and its verb."""
 
 LIGHT = frozenset(
     """
