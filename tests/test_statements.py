@@ -413,6 +413,21 @@ def test_the_name_of_who_is_spoken_to_is_not_she() -> None:
     assert [fact.text for fact in said.facts if "Oslo" in fact.text] == []
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "My train is at 7:25 on Monday.",
+        "My rehearsal is at 18.15.",
+        "I no longer play tennis on Mondays, but on Tuesdays.",
+    ],
+)
+def test_an_hour_is_neither_cut_nor_a_version_and_another_day_is_no_end(said: str) -> None:
+    found = texts(said)
+    assert not [one for one in found if "version" in one or "no longer" in one or one.endswith("is at 7.")]
+    assert texts("Redis is at 7.25.") == ["Redis is at version 7.25."]
+    assert texts("I no longer play tennis.") == ["Ann no longer plays tennis."]
+
+
 def test_what_was_a_joke_is_taken_back() -> None:
     assert texts("I moved to Mars. Just kidding!") == []
     said = read(turn("I moved to Mars.", number=1), turn("Just kidding!", number=2))

@@ -269,10 +269,21 @@ def _read_own_home(match: re.Match[str], reader: Reader) -> list[FoundFact]:
 
 
 def _read_version(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    if _CLOCK.fullmatch(match["version"]) and _HELD.search(match["thing"]):
+        # "My meeting is at 14.30."
+        return []
     thing = re.sub(r"^(?:[Mm]y|[Oo]ur|[Tt]he) (?=[a-z])", f"{reader.me}'s ", match["thing"])
     thing = re.sub(r"^(?:[Mm]y|[Oo]ur|[Tt]he) ", "", thing)
     one = versions.version_of(named(thing), match["version"].rstrip("."))
     return _stated(one, one.subject, reader)
+
+
+_CLOCK = re.compile(r"(?:[01]?\d|2[0-3])\.[0-5]\d")
+_HELD = re.compile(
+    r"\b(?:meeting|appointment|flight|train|bus|class|lesson|course|exam|interview|call|standup|dinner|lunch"
+    r"|breakfast|party|concert|match|game|shift|check-?up|session|practice|rehearsal|ceremony|wedding)s?$"
+)
+"""What takes place at a time of day and has no version."""
 
 
 def _read_renamed(match: re.Match[str], reader: Reader) -> list[FoundFact]:

@@ -203,7 +203,16 @@ def _stopped(match: Match) -> list[Statement]:
     return [_no_longer(third, words, key, f"stopped {match['verb']} {words}")]
 
 
+_BUT_OTHERWISE = re.compile(
+    r",? but (?:(?:only|now|just|instead) )?(?:on|in|at|with|for|every|once|twice)\b|,? but$"
+)
+"""What is done at another time or place is not over: "no longer on Thursday, but on Friday", of which
+the days are read apart."""
+
+
 def _does_no_longer(match: Match) -> list[Statement]:
+    if _BUT_OTHERWISE.search(match.said.rest) or _BUT_OTHERWISE.search(match["what"]):
+        return []
     third = _DOINGS[match["verb"]]
     words = self_contained(match["what"], longest=5)
     if words is None or (key := object_key(words)) is None:

@@ -228,7 +228,7 @@ _BREAKS = re.compile(
     r"|,?\s+(?:and|but|so) (?=now (?:work|works|live|lives|use|uses|drive|drives|drink|drinks|eat|eats"
     r"|play|plays|prefer"
     r"|prefers|run|study|am|is)\b)"
-    rf"|\s*(?:;|—|–|\.\.\.|…|:|\s-|\()\s*"
+    rf"|\s*(?:;|—|–|\.\.\.|…|:(?!(?<=\d:)\d)|\s-|\()\s*"
     rf"|,\s+(?=(?:{_STARTS}))"
 )
 
