@@ -259,22 +259,38 @@ def _contained(types: set[EntityType], one: _Form, other: _Form, names: str) -> 
 
 
 def only_same(new: Called, known: Sequence[Called]) -> int | None:
-    """The place of the one entity that a new one is, by its first name in another written form; or that is
-    known only by names which are given to the new one too. None where two come near."""
+    """The place of the one entity that a new one is, by its first name in another written form. None where
+    two come near."""
     name = replace(new, names=new.names[:1])
     near = [
         (place, likeness.verdict)
         for place, other in enumerate(known)
         if (likeness := compare(name, other)).verdict != "different"
     ]
-    if near:
-        return near[0][0] if len(near) == 1 and near[0][1] == "same" else None
-    given = set(map(name_key, new.names[1:]))
-    if len(known) == 1 and is_compatible(new, known[0]):
-        # Bob, if Robert is "also Bob"; but not one who is known as Bob Smith too, and not Ann, if Ann Miller
-        # is "also Ann": that says no more than her name does.
-        return 0 if given.issuperset(map(name_key, known[0].names)) else None
-    return None
+    return near[0][0] if len(near) == 1 and near[0][1] == "same" else None
+
+
+_DIMINUTIVE = re.compile(r"(?:y|ie|i|ey|o|z|zy|ster)$")
+
+
+def is_full_name(full: str, short: str) -> bool:
+    """Whether one word is what another may be short for: Samuel, and not Sammy, of Sam."""
+    long, begins = _form(full).text, _form(short).text
+    return (
+        len(begins) >= SHORTEST
+        and long.startswith(begins)
+        and " " not in long
+        and len(long) > len(begins) + 1
+        and _DIMINUTIVE.search(long) is None
+    )
+
+
+def has_another_full_name(short: str, given: Iterable[str], names: Iterable[str]) -> bool:
+    """Whether somebody of these names has a full name, and none of the `given` ones: a Chris who is Christine
+    is no Christopher."""
+    known = {_form(name).text for name in names if is_full_name(name, short)}
+    told = {_form(name).text for name in given if is_full_name(name, short)}
+    return bool(known and told and not known & told)
 
 
 def is_meant_by(other: Called, one: Called) -> bool:

@@ -69,12 +69,14 @@ def ledger() -> Generator[sa.Connection]:
 
 @dataclass(frozen=True)
 class Said:
-    """A memory to write: whom it names, how it relates them, and whom it is about."""
+    """A memory to write: whom it names, how it relates them, whom it is about, and from what it was drawn."""
 
     entities: tuple[NewEntity, ...]
     relations: tuple[NewRelation, ...] = ()
     subject: int | None = None
     is_guessed: bool = False
+    source: int | None = None
+    """Number of a memory that was written before."""
 
 
 def write(connection: sa.Connection, number: int, said: Said) -> str:
@@ -87,7 +89,9 @@ def write(connection: sa.Connection, number: int, said: Said) -> str:
         observed_at=NOW + timedelta(days=number),
         recorded_at=NOW,
     )
-    writing.write(connection, [Draft(memory, said.entities, said.relations, is_guessed=said.is_guessed)])
+    sources = () if said.source is None or not number else (f"m_{said.source % number}",)
+    draft = Draft(memory, said.entities, said.relations, is_guessed=said.is_guessed, sources=sources)
+    writing.write(connection, [draft])
     if said.subject is not None:
         subject = said.entities[said.subject % len(said.entities)].name
         named = naming.named(connection, memory, subject)
@@ -146,6 +150,8 @@ def check(connection: sa.Connection) -> None:
 _names = st.sampled_from(
     ["Ann", "ann", "Ánn", "Bo", "Ann Miller", "Dr. Ann Miller", "Apple", "apple", "Apple Inc."]
 )
+# The last four tell whom a name means.
+_predicates = st.sampled_from(["knows", "is aunt of", "is brother of", "has pet", "knows another"])
 _types: st.SearchStrategy[EntityType] = st.sampled_from(["person", "organisation", "concept", "place"])
 _entity = st.builds(NewEntity, name=_names, type=_types, aliases=st.lists(_names, max_size=2).map(tuple))
 
@@ -155,11 +161,17 @@ def _said(draw: st.DrawFn) -> Said:
     named = tuple(draw(st.lists(_entity, min_size=1, max_size=3)))
     ends = draw(st.lists(st.tuples(_names, _names), max_size=2))
     relations = tuple(
-        NewRelation(subject=one, predicate="knows", object=other)
+        NewRelation(subject=one, predicate=draw(_predicates), object=other)
         for one, other in ends
         if name_key(one) != name_key(other)
     )
-    return Said(named, relations, draw(st.none() | st.integers(0, 2)), draw(st.booleans()))
+    return Said(
+        named,
+        relations,
+        draw(st.none() | st.integers(0, 2)),
+        draw(st.booleans()),
+        draw(st.none() | st.integers(0, 4)),
+    )
 
 
 _places = st.tuples(st.integers(0, 5), st.integers(0, 5))

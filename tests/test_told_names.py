@@ -163,8 +163,12 @@ async def test_what_is_known_otherwise_keeps_a_told_name_apart_and_lists_it(
 
 async def test_two_who_share_a_nickname_stay_two(service: Service, scope: Scope) -> None:
     await say(service, scope, _TOLD, "I met Magnolia Reyes, everyone calls her Mags.")
-    assert not await are_one(service, scope, "Magnolia Reyes", "Margaret Hollis")
-    assert await are_one(service, scope, "Mags", "Margaret Hollis")
+    both = {(await whole(service, scope, one)).entity.id for one in ("Magnolia Reyes", "Margaret Hollis")}
+    mags = await whole(service, scope, "Mags")
+    assert {mags.entity.id, *(one.id for one in mags.namesakes)} == both
+    # Whose nickname was told is whom the words meant.
+    found = await service.search(scope, SearchRequest(query="Mags", entity="Margaret Hollis"))
+    assert [hit.memory.text for hit in found.hits if "Magnolia" in hit.memory.text] == []
 
 
 @pytest.mark.parametrize(
@@ -189,6 +193,148 @@ async def test_a_name_that_is_not_told_of_somebody_is_not_theirs(
         except EntityNotFound:
             ids.add(name)
     assert len(ids) == 2
+
+
+async def called(service: Service, scope: Scope, name: str) -> list[EntityDetail]:
+    """All whose own name or alias this is, who has it for a name first."""
+    page = await service.entities(scope, EntitiesRequest())
+    found = [one for one in page.entities if name in (one.name, *one.aliases)]
+    return [await whole(service, scope, one.id) for one in sorted(found, key=lambda one: one.name != name)]
+
+
+@pytest.mark.parametrize(
+    ("nickname", "told", "name"),
+    [
+        ("My boss, Odette Marsh, goes by Dot.", "My grandmother Dot lives in Hull.", "Dot"),
+        ("My horse Sergeant goes by Sarge.", "My cousin Sarge works at Ikea.", "Sarge"),
+        ("I met Augustus Lind, everyone calls him Gus.", "My parrot Gus is loud.", "Gus"),
+        ("I met Augustus Lind, everyone calls him Gus.", "The goldfish is called Gus.", "Gus"),
+        ("I met Augustus Lind, everyone calls him Gus.", "My landlord Gus moved to Nice.", "Gus"),
+        ("I met Theresa Bell, everyone calls her Tess.", "My ex-wife Tess sued me.", "Tess"),
+        ("I met Theresa Bell, everyone calls her Tess.", "My aunt Tess died in May.", "Tess"),
+        ("I met Theresa Bell, everyone calls her Tess.", "I met another Tess today.", "Tess"),
+    ],
+)
+async def test_who_somebody_is_to_the_user_tells_them_from_whoever_goes_by_their_name(
+    service: Service, scope: Scope, nickname: str, told: str, name: str
+) -> None:
+    await say(service, scope, nickname, told)
+    other, known = await called(service, scope, name)
+    assert (other.entity.name, known.entity.name != name) == (name, True)
+    # What was written before anything was understood of it is moved to whom it means.
+    found = await service.search(scope, SearchRequest(query=told, entity=known.entity.id))
+    assert told not in [hit.memory.text for hit in found.hits]
+    assert await service.caught_up(20)
+    assert (await service.compare()).agrees
+
+
+async def test_what_is_true_of_one_ends_nothing_of_another_who_has_the_nickname(
+    service: Service, scope: Scope
+) -> None:
+    await say(
+        service,
+        scope,
+        "My boss, Odette Marsh, goes by Dot.",
+        "My grandmother Dot lives in Hull.",
+        "Odette Marsh lives in Leeds.",
+        "My grandmother Dot is 90.",
+    )
+    dot, odette = await called(service, scope, "Dot")
+    assert {"Dot lives in Hull.", "Dot was 90 years old on 2024-04-05."} <= {one.text for one in dot.facts}
+    assert "Odette Marsh lives in Leeds." in [one.text for one in odette.facts]
+
+
+async def test_the_nickname_of_whom_the_tie_is_known_means_them(service: Service, scope: Scope) -> None:
+    await say(
+        service,
+        scope,
+        "My brother Matthias goes by Matti.",
+        "My brother Matti lives in Turku.",
+    )
+    assert await are_one(service, scope, "Matthias", "Matti")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("Polly is short for Mary.", "My mother Mary is 70.", "My daughter Polly is 9."),
+        ("My mother Mary is 70.", "My daughter Polly is 9.", "Polly is short for Mary."),
+        ("My friend Mary is 70.", "My friend Polly is 50.", "Polly is short for Mary."),
+    ],
+)
+async def test_that_a_name_is_short_for_another_makes_nobody_one(
+    service: Service, scope: Scope, said: tuple[str, ...]
+) -> None:
+    await say(service, scope, *said)
+    own = {
+        one.entity.name: one.entity.id
+        for name in ("Mary", "Polly")
+        for one in await called(service, scope, name)
+    }
+    assert {"Mary", "Polly"} <= set(own)
+
+
+async def test_what_was_told_of_two_names_and_not_believed_is_listed_first(
+    service: Service, scope: Scope
+) -> None:
+    await say(service, scope, "My mother Mary is 70.", "My daughter Polly is 9.", "Polly is short for Mary.")
+    first, *_ = (await service.review_entities(scope)).pairs
+    assert first.why == "“Polly” is said to be called “Mary” too"
+
+
+async def test_a_short_name_that_stands_for_two_full_ones_is_of_two(service: Service, scope: Scope) -> None:
+    await say(
+        service,
+        scope,
+        "My friend Sam, short for Samantha, lives in Bern.",
+        "My friend Sam, short for Samuel, lives in Ulm.",
+    )
+    assert len(await called(service, scope, "Sam")) == 2
+    ids = {(await whole(service, scope, name)).entity.id for name in ("Samantha", "Samuel")}
+    assert len(ids) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I dreamt that Cornelius Vane goes by Neil.",
+        "I was joking that Cornelius Vane goes by Neil.",
+        "In the school play, Cornelius Vane goes by Neil.",
+        "In our game Cornelius Vane goes by Neil.",
+        "We pretend that Cornelius Vane goes by Neil.",
+        "I imagine Cornelius Vane goes by Neil.",
+    ],
+)
+async def test_what_is_not_so_gives_nobody_a_name(service: Service, scope: Scope, said: str) -> None:
+    await say(service, scope, said, "Neil lives in Kent.", "Cornelius Vane lives in Rome.")
+    assert not await are_one(service, scope, "Neil", "Cornelius Vane")
+
+
+async def test_another_one_of_a_name_is_somebody_else(service: Service, scope: Scope) -> None:
+    await say(
+        service,
+        scope,
+        "Neil lives in Kent.",
+        "I met a different Neil today, he lives in Oslo.",
+    )
+    texts = [{fact.text for fact in one.facts} for one in await called(service, scope, "Neil")]
+    assert sorted(texts, key=len) == [
+        {"Neil lives in Kent."},
+        {"Neil lives in Oslo.", "Somebody else is called Neil, too."},
+    ]
+
+
+async def test_a_pronoun_is_nobodys_nickname(service: Service, scope: Scope) -> None:
+    await say(service, scope, "My mother Ilse goes by Me.", "My mother goes by Me.", "I live in Ghent.")
+    ilse = await whole(service, scope, "Ilse")
+    assert "Me" not in ilse.entity.aliases
+    given = {
+        "content": "Ilse is Me.",
+        "entities": [{"name": "Ilse", "type": "person", "aliases": ["me", "Ili"]}],
+    }
+    await service.add(scope, parse(AddRequest, given))
+    assert (await whole(service, scope, "Ili")).entity.id == ilse.entity.id
+    assert (await whole(service, scope, "me")).entity.name != "Ilse"
 
 
 async def test_what_an_assistant_says_of_two_who_are_known_joins_them_if_they_are_of_one_type(

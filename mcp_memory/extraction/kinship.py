@@ -1,43 +1,49 @@
-"""Who is whose: "my sister Maria", "Rex is my dog", and who is called otherwise too."""
+"""Who is whose: "my sister Maria", "Rex is my dog"."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from mcp_memory.extraction.drawing import entities_in, entity, fact_of
-from mcp_memory.extraction.entities import UPPER, find_entities
+from mcp_memory.extraction.drawing import entities_in, entity
+from mcp_memory.extraction.entities import UPPER
 from mcp_memory.extraction.facts import USER, FoundFact
-from mcp_memory.extraction.forms import Statement
 from mcp_memory.extraction.people import (
     CANONICAL,
     KIN,
     KIND_OF,
-    MY_KIN,
     OPENERS,
     PETS,
     SEVERAL,
     TELLING,
     Reader,
     Who,
-    kin_of,
     me_of,
 )
-from mcp_memory.extraction.phrases import NAME, NEVER_NAMES, named
-from mcp_memory.models import MAX_IDENTIFIER, EntityType, NewEntity, NewRelation, name_key
+from mcp_memory.extraction.phrases import NEVER_NAMES, named
+from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
+from mcp_memory.ties import BLOOD, IS_OF_SPECIES
 
 
 def kin_in(sentence: str, reader: Reader) -> Iterator[FoundFact]:
     """Who is whose: "my sister Maria", "Maria is my sister", "my sister is called Maria"."""
-    if re.search(r"\b(?:ex|former|late)[- ]|\b(?:broke up|split up|divorced|died|passed away)\b", sentence):
-        return
+    yield from _once_kin(sentence, reader)
+    if match := _THE_PET_CALLED.match(sentence):
+        yield _is_animal(named(match["name"]), match["kin"].lower(), reader)
+    is_over = _OVER.search(sentence) is not None
     for pattern in (_ANY_KIN, KIN_CALLED, _IS_MY_KIN):
         for match in pattern.finditer(sentence):
             name, word = named(match["name"]), match["kin"].lower()
-            first = name.split()[0]
-            if first in OPENERS or first.casefold() in NEVER_NAMES or name_key(name) == name_key(reader.me):
+            if _CALLS.search(sentence[: match.start()]):
+                # "Everyone calls my sister Helen Nell": the second is what they call her.
+                name = name.split(maxsplit=1)[0]
+            if not _is_name(name, reader):
                 continue
             kin = CANONICAL.get(word) or word
+            if is_over and kin not in BLOOD:
+                if word in PETS:
+                    yield _is_animal(name, word, reader)
+                continue
             kind = " ".join(one for one in match["kind"].lower().split() if one in TELLING)
             is_shared = (reader.me, word) in reader.talk.shared_kin or word in SEVERAL
             alias = () if is_shared else (f"{reader.me}'s {kind} {kin}".replace("  ", " "),)
@@ -46,6 +52,13 @@ def kin_in(sentence: str, reader: Reader) -> Iterator[FoundFact]:
             if word not in PETS:
                 reader.people.append(who)
             yield _is_kin_of(who, kin, reader)
+
+
+def _is_name(name: str, reader: Reader) -> bool:
+    first = name.split(maxsplit=1)[0]
+    return (
+        first not in OPENERS and first.casefold() not in NEVER_NAMES and name_key(name) != name_key(reader.me)
+    )
 
 
 def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
@@ -77,7 +90,7 @@ def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
         relation = NewRelation(subject=reader.me, predicate="is partner of", object=who.name)
     subject = reader.me if slot else who.name
     return FoundFact(
-        text=f"{who.name} is {_inside(reader.me)}'s {kin}.",
+        text=f"{who.name} is {inside(reader.me)}'s {kin}.",
         kind="fact",
         sources=(reader.turn.id,),
         subject=subject,
@@ -88,58 +101,33 @@ def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
     )
 
 
-def called_otherwise(sentence: str, reader: Reader) -> Iterator[FoundFact]:
-    """Who goes by another name too: "Robert, everyone calls him Bob", "Kasia is short for Katarzyna"."""
-    for pattern in _ALSO:
-        if (match := pattern.search(sentence)) and _is_one_alone(match, sentence, reader):
-            yield from _also_called(named(match["name"]), match, sentence, reader)
-            return
+# Who has died is an uncle still, but nobody's boss.
+_OVER = re.compile(r"\b(?:ex|former|late)[- ]|\b(?:broke up|split up|divorced|died|passed away)\b")
 
 
-def _is_one_alone(match: re.Match[str], sentence: str, reader: Reader) -> bool:
-    """Whether it is a name, and nobody else is named before, who could be meant by "him"."""
-    name = name_key(named(match["name"]))
-    before = find_entities(sentence[: match.end("name")], limit=8)
-    people = {name_key(one.name) for one in before if one.type in ("person", "concept")}
-    is_told = name not in _PRONOUNS
-    return is_told and ("person" not in match.groupdict() or people <= {name, name_key(reader.me)})
+def _once_kin(sentence: str, reader: Reader) -> Iterator[FoundFact]:
+    """Who was whose: "my ex-wife Stacy" is no wife, and somebody of her own all the same."""
+    for match in _EX.finditer(sentence):
+        name = named(match["name"])
+        if not _is_name(name, reader):
+            continue
+        word = (match["kin"] or "partner").lower()
+        kin = f"ex-{CANONICAL.get(word) or word}"
+        reader.people.append(Who(name, "person"))
+        yield _is_kin_of(Who(name, "person"), kin, reader)
 
 
-_PRONOUNS = frozenset("i he she it they we you who everyone everybody people friends".split())
-
-
-def _also_called(name: str, match: re.Match[str], sentence: str, reader: Reader) -> Iterator[FoundFact]:
-    alias = named(match["alias"])
-    says = f"is also called {alias}"
-    kin = MY_KIN.match(f"{alias} ")
-    if kin is not None:
-        whose = kin_of(kin, reader)
-        if whose is None or not whose.is_one:
-            return
-        alias, says = whose.name, f"is {_inside(whose.name)}"
-    elif alias.split()[0] in OPENERS or alias.casefold() in NEVER_NAMES:
-        return
-    is_name = name.split(maxsplit=1)[0] not in OPENERS and name.casefold() not in NEVER_NAMES
-    if not is_name or name_key(name) == name_key(alias):
-        return
-    is_person = kin is not None or bool(match.groupdict().get("person"))
-    who = Who(name, _type_of(name, sentence, reader, is_person=is_person), (alias,))
-    one = Statement(says, "fact", importance=0.6, dated="undated")
-    if (fact := fact_of(one, who, None, None, reader)) is not None:
-        yield fact
-
-
-def _type_of(name: str, sentence: str, reader: Reader, *, is_person: bool) -> EntityType:
-    """What somebody is of whom one says "him", which may be a dog."""
-    relations = [one for fact in reader.facts for one in fact.relations]
-    if any(one.predicate == "has pet" and one.object == name for one in relations):
-        return "concept"
-    if is_person:
-        return "person"
-    for one in find_entities(sentence, limit=8):
-        if name_key(one.name) == name_key(name):
-            return one.type
-    return "concept"
+def _is_animal(name: str, species: str, reader: Reader) -> FoundFact:
+    """What "the cat's name is Tom" says, which may be anybody's."""
+    return FoundFact(
+        text=f"{name} is a {species}.",
+        kind="fact",
+        sources=(reader.turn.id,),
+        subject=name,
+        importance=0.5,
+        entities=(NewEntity(name=name), NewEntity(name=species)),
+        relations=(NewRelation(subject=name, predicate=IS_OF_SPECIES, object=species),),
+    )
 
 
 def kin_fact(who: Who, whose: str, reader: Reader) -> FoundFact:
@@ -147,57 +135,28 @@ def kin_fact(who: Who, whose: str, reader: Reader) -> FoundFact:
     return _is_kin_of(who, CANONICAL.get(word) or word, reader)
 
 
-def _inside(name: str) -> str:
+def inside(name: str) -> str:
     """A name as it stands inside a sentence."""
     return f"the user{name.removeprefix(USER)}" if name.startswith(USER) else name
 
 
+_FULL = rf"(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof)\.? )?[{UPPER}][\w-]{{1,30}}(?: [{UPPER}][\w-]{{1,30}})?"
+_CALLS = re.compile(r"\b[Cc]all(?:s|ed)? $")
 A_PET = "|".join(sorted(PETS, key=len, reverse=True))
 _ANY_KIN = re.compile(
     rf"\b(?P<whose>[Mm]y|[Oo]ur) (?P<kind>{KIND_OF})(?P<kin>{KIN}|{A_PET}),? "
-    rf"(?:named |called |is called |is named )?(?P<name>[{UPPER}][\w-]{{1,30}}"
-    rf"(?: [{UPPER}][\w-]{{1,30}})?)(?='s|\b)"
+    rf"(?:named |called |is called |is named )?(?P<name>{_FULL})(?='s|\b)"
 )
 _IS_MY_KIN = re.compile(
-    rf"^(?P<name>[{UPPER}][\w-]{{1,30}}(?: [{UPPER}][\w-]{{1,30}})?) is (?:actually |also |now )?"
+    rf"^(?P<name>{_FULL}) is (?:actually |also |now )?"
     rf"(?P<whose>my|our) (?P<kind>{KIND_OF})(?P<kin>{KIN}|{A_PET})(?=\s*$|,| and\b| from\b)"
 )
 KIN_CALLED = re.compile(
     rf"^(?P<whose>[Mm]y|[Oo]ur) (?P<kind>{KIND_OF})(?P<kin>{KIN}|{A_PET})(?:'s name is| is (?:called"
-    rf"|named)| goes by) (?P<name>[{UPPER}][\w-]{{1,30}}(?: [{UPPER}][\w-]{{1,30}})?)"
+    rf"|named)| goes by) (?P<name>{_FULL})"
 )
-_ENDS = r"(?=\)?\s*(?:$|[,.;!?)]|and\b|but\b|so\b|now\b|these days\b))"
-_ALL = r"(?:everyone|everybody|people|friends|(?:his|her|their|my|our) \w+|we(?: all)?|they(?: all)?|all)"
-_GOES_BY = r"(?:goes by|go by|(?:likes?|prefers?|wants?) to be called|insists? on being called)"
-_ALSO = (
-    re.compile(
-        rf"(?P<name>{NAME})(?:,| -|:)? \(?(?:is |we |which is |who is )?(?:also |now |usually )?"
-        r"(?:also known as|also called|better known as|aka|a\.k\.a\.|nicknamed|short for|"
-        r"call (?P<person>him|her|them)) "
-        rf"(?P<alias>{NAME}){_ENDS}"
-    ),
-    re.compile(
-        rf"(?P<name>{NAME}),? (?:who |whom |but |and )?{_ALL} (?:just )?calls? (?:(?P<person>him|her|them) )?"
-        rf"(?P<alias>{NAME}){_ENDS}"
-    ),
-    re.compile(
-        rf"(?P<name>{NAME}),? (?:or |\()?(?P<alias>{NAME}) (?:for short|to (?P<person>his|her|their|all|most"
-        rf"|my) (?:friends|family|mates|colleagues))\b"
-    ),
-    # Only the nearest name: "Ana has a new assistant, he goes by Chip" says nothing of Ana.
-    re.compile(
-        rf"(?P<name>{NAME})[,;]? (?:(?:but|and|though|who) )?(?:(?P<person>he|she|they) )?"
-        rf"(?:now |just |usually )?{_GOES_BY} (?P<alias>{NAME}){_ENDS}"
-    ),
-    re.compile(
-        rf"^(?P<name>{NAME}) (?P<person>[a-z][^,;]{{2,60}}?) and (?:now |just |usually )?{_GOES_BY} "
-        rf"(?P<alias>{NAME}){_ENDS}"
-    ),
-    re.compile(
-        rf"(?P<name>{NAME}),? whose (?:first |given |full |real |nick)name is (?P<alias>{NAME}){_ENDS}"
-    ),
-    re.compile(
-        rf"(?P<name>{NAME}), that is(?: to say)?,? "
-        rf"(?P<alias>(?:[Mm]y|[Oo]ur|{NAME}'s) {KIND_OF}(?:{KIN})|{NAME}){_ENDS}"
-    ),
+_THE_PET_CALLED = re.compile(
+    rf"^[Tt]he (?:little |old |new )?(?P<kin>{A_PET})(?:'s name is| is (?:called|named)| goes by) "
+    rf"(?P<name>[{UPPER}][\w-]{{1,30}})(?=\s*(?:$|[,.;!)]|and\b|but\b))"
 )
+_EX = re.compile(rf"\b(?:[Mm]y|[Oo]ur) (?:ex|former)(?:[- ](?P<kin>{KIN}))?,? (?P<name>{_FULL})(?='s|\b)")

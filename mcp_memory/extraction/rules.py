@@ -20,7 +20,8 @@ from mcp_memory.extraction.drawing import said_of
 from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import Extraction, FoundFact, Passage, Turn
 from mcp_memory.extraction.forms import SPEAKS_OF_TOOLS
-from mcp_memory.extraction.kinship import KIN_CALLED, called_otherwise, kin_in
+from mcp_memory.extraction.kinship import KIN_CALLED, kin_in
+from mcp_memory.extraction.nicknames import another_of_a_name, called_otherwise
 from mcp_memory.extraction.people import MAX_READ, Reader, Talk, Who, note_people, subject_of
 from mcp_memory.extraction.phrases import NAME, named
 from mcp_memory.extraction.procedures import procedure
@@ -168,6 +169,7 @@ def _read_plain(sentence: str, reader: Reader) -> None:
     sentence = _SINCE_DOING.sub(_as_clause, _BEFORE_I.sub("", sentence))
     sentence = _MADE_ME.sub(r"I was \g<did> ", sentence)
     reader.facts.extend(of_contacts(sentence, reader))
+    reader.facts.extend(another_of_a_name(sentence, reader))
     for fact in kin_in(sentence, reader):
         reader.facts.append(fact)
     sentence = _BESIDE_NAME.sub(r"\g<who> ", sentence)

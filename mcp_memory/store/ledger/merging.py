@@ -21,7 +21,6 @@ from mcp_memory.models import (
     EntityRef,
     EntityType,
     Memory,
-    NewEntity,
     Scope,
     name_key,
 )
@@ -81,26 +80,43 @@ def _join(connection: sa.Connection, kept_id: str, gone_id: str) -> list[str]:
 def join_told(
     connection: sa.Connection,
     memory: Memory,
-    named_entities: Sequence[NewEntity],
+    joined: naming.Joined,
     sources: Sequence[str] = (),
-    *,
-    is_guessed: bool,
 ) -> tuple[str, ...]:
     """Join those whom a memory, drawn from `sources`, tells to be one, where nothing that is known speaks
     against it; answers the memories whose place in the graph has changed. `split` takes it back."""
     to_index: list[str] = []
-    told = naming.told_to_be_one(connection, memory, named_entities, is_guessed=is_guessed)
-    for kept_id, gone_id in told:
-        two = [kept_id, gone_id]
+    for told in joined.told:
+        two = [told.one_id, told.other_id]
         if (
-            parted(connection, two)
+            not told.is_of_names
+            or parted(connection, two)
             or _were_named_together(connection, *two, before=(memory.id, *sources))
             or _are_said_to_differ(connection, *two)
         ):
             continue
+        # Whoever is known longer is who both count as.
+        kept_id, gone_id = reversed(two) if told.is_one_new else two
         concerned = _join(connection, kept_id, gone_id)
+        _unrelate(connection, memory, kept_id)
         to_index += index_work.enqueue_unless_pending(connection, concerned, memory.recorded_at)
+    entities.drop_unmentioned(connection, joined.left)
+    to_index += index_work.enqueue_unless_pending(connection, joined.moved, memory.recorded_at)
     return tuple(to_index)
+
+
+def _unrelate(connection: sa.Connection, memory: Memory, entity_id: str) -> None:
+    """Forget that a memory tells an entity to be called as itself."""
+    relation = schema.relation.c
+    also_called = sa.select(schema.predicate.c.code).where(schema.predicate.c.name == naming.ALSO_CALLED)
+    connection.execute(
+        sa.delete(schema.relation).where(
+            relation.memory_id == memory.id,
+            relation.subject_id == entity_id,
+            relation.object_id == entity_id,
+            relation.predicate == also_called.scalar_subquery(),
+        )
+    )
 
 
 def _were_named_together(

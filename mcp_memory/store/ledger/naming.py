@@ -21,7 +21,8 @@ from mcp_memory.models import (
     name_key,
 )
 from mcp_memory.resolving import Called
-from mcp_memory.store.ledger import schema
+from mcp_memory.store.ledger import meaning, schema
+from mcp_memory.store.ledger.meaning import Telling
 from mcp_memory.store.ledger.rows import scope_of
 from mcp_memory.store.ledger.schema import chunks, new_id
 
@@ -39,10 +40,39 @@ class _Named:
     ref: EntityRef
     is_guessed: bool
     """Whether its type is."""
+    is_new: bool = False
     homes: Mapping[str, str] = field(default_factory=dict[str, str])
     """By name, as it is spelled, who of those that count as it has it."""
     others: Mapping[str, _Named] = field(default_factory=dict[str, "_Named"])
-    """By name, who has it and is known by nothing else: told to be the same, but not believed."""
+    """By name, who has it and is told to be the same."""
+    shared: tuple[str, ...] = ()
+    """Names that others go by, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Two whom a memory tells to be one: ids of who goes by another name, and of who has it."""
+
+    one_id: str
+    other_id: str
+    is_one_new: bool
+    """Whether nobody knew the first before."""
+    is_of_names: bool
+    """Whether the other is known by no names but those which the first is told to have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """What a memory mentions, now that it is recorded."""
+
+    entities: tuple[EntityRef, ...]
+    is_new: bool
+    """Whether anything was new to the memory."""
+    told: tuple[Told, ...]
+    moved: tuple[str, ...]
+    """Ids of memories it was drawn from that were thought to mean somebody else by a name."""
+    left: tuple[str, ...]
+    """Ids of those whom they were thought to mean."""
 
 
 def join(
@@ -50,19 +80,19 @@ def join(
     memory: Memory,
     named_entities: Sequence[NewEntity],
     named_relations: Sequence[NewRelation],
+    sources: Sequence[str] = (),
     *,
     is_guessed: bool = False,
-) -> tuple[tuple[EntityRef, ...], bool]:
-    """Record what a memory mentions; answers the entities, and whether anything was new to the memory.
+) -> Joined:
+    """Record what a memory, drawn from `sources`, mentions.
 
     `is_guessed` says that the types are those of rules, which take one name for a person here and for a place
     there: they make no second entity of a name.
     """
     domain = _domain_of(memory)
     now = memory.recorded_at
-    named = [
-        (Called(entity.type, (entity.name, *entity.aliases), is_guessed), True) for entity in named_entities
-    ]
+    telling = meaning.told_by(connection, domain, (memory.id, *sources), named_entities, named_relations)
+    named = [(_called_by(entity, is_guessed=is_guessed), True) for entity in named_entities]
     known = {name_key(name) for called, _ in named for name in called.names}
     for relation in named_relations:
         for name in (relation.subject, relation.object):
@@ -73,9 +103,11 @@ def join(
     by_key: dict[str, _Named] = {}
     refs: dict[str, EntityRef] = {}
     joined = False
+    told: dict[tuple[str, str], Told] = {}
+    meant: dict[str, tuple[str, str]] = {}
     for given, is_typed in named:
         called = _as_the_user(given) if resolving.is_user(given.names[0], given.type) else given
-        found = _entity_for(connection, domain, called, now, is_typed=is_typed)
+        found = _entity_for(connection, domain, called, now, telling, is_typed=is_typed)
         refs[found.ref.id] = found.ref
         for name in (*given.names, called.names[0]):
             by_name.setdefault(name, found)
@@ -90,6 +122,9 @@ def join(
         )
         inserted = connection.execute(_MENTION, {"memory_id": memory.id, "entity_id": found.ref.id})
         joined |= inserted.rowcount > 0
+        for name in (called.names[0], *found.shared):
+            if telling.tells_of(name) or name in found.shared:
+                meant[name_key(name)] = (found.homes[name], found.ref.id)
         for name, other in found.others.items():
             refs[other.ref.id] = other.ref
             connection.execute(
@@ -98,6 +133,7 @@ def join(
             connection.execute(_MENTION, {"memory_id": memory.id, "entity_id": other.ref.id})
             relation = NewRelation(subject=found.ref.name, predicate=ALSO_CALLED, object=name)
             joined |= _relate(connection, memory, found, other, relation)
+            told[found.ref.id, other.ref.id] = _told(connection, found, other, called)
     for relation in named_relations:
         # "Apple" and "apple" may both be here.
         subject, target = (
@@ -105,7 +141,32 @@ def join(
         )
         if subject.home_id != target.home_id:
             joined |= _relate(connection, memory, subject, target, relation)
-    return tuple(refs.values()), joined
+    moved, left = meaning.correct(connection, domain, telling.memory_ids, meant)
+    return Joined(
+        tuple(refs.values()),
+        joined,
+        tuple(told.values()),
+        tuple(one for one in moved if one != memory.id),
+        left,
+    )
+
+
+def _called_by(entity: NewEntity, *, is_guessed: bool) -> Called:
+    """What a memory calls an entity. Nobody but the user goes by "me"."""
+    others = (
+        name
+        for name in entity.aliases
+        if resolving.is_user(entity.name, entity.type) or not resolving.is_user(name, UNKNOWN)
+    )
+    return Called(entity.type, (entity.name, *others), is_guessed)
+
+
+def _told(connection: sa.Connection, one: _Named, other: _Named, called: Called) -> Told:
+    # What nobody knew of it, this memory may say.
+    entity_type = called.type if one.ref.type == UNKNOWN else one.ref.type
+    bearer = Called(other.ref.type, _names(connection, other.ref.id), other.is_guessed)
+    is_of_names = resolving.is_meant_by(bearer, replace(called, type=entity_type))
+    return Told(one.ref.id, other.ref.id, one.is_new, is_of_names)
 
 
 def _relate(
@@ -128,40 +189,6 @@ def _relate(
         .on_conflict_do_nothing()
     )
     return inserted.rowcount > 0
-
-
-def told_to_be_one(
-    connection: sa.Connection, memory: Memory, named_entities: Sequence[NewEntity], *, is_guessed: bool
-) -> tuple[tuple[str, str], ...]:
-    """Ids of two known entities each, where a memory gives the first the only names of the second."""
-    domain = _domain_of(memory)
-    found: dict[tuple[str, str], None] = {}
-    for entity in named_entities:
-        called = Called(entity.type, (entity.name, *entity.aliases), is_guessed)
-        if not entity.aliases or resolving.is_user(entity.name, entity.type):
-            continue
-        one = _known_by_name(connection, domain, called, is_typed=True)
-        for name in () if one is None else entity.aliases:
-            if one is not None and (other := _only_called(connection, domain, one, called, name)):
-                found[one.ref.id, other.ref.id] = None
-    return tuple(found)
-
-
-def _only_called(
-    connection: sa.Connection, domain: str, one: _Named, called: Called, name: str
-) -> _Named | None:
-    """The other one of this name, of all names that `one` is told to have, if it is known by no other."""
-    rows = {row.entity_id: row for row in _called(connection, domain, name_key(name))}
-    if len(rows) != 1 or one.ref.id in rows:
-        return None
-    (row,) = rows.values()
-    # What nobody knew of it, this memory may say.
-    entity_type = called.type if one.ref.type == UNKNOWN else one.ref.type
-    other = Called(row.known_type, _names(connection, row.entity_id), row.is_guessed)
-    if not resolving.is_meant_by(other, replace(called, type=entity_type)):
-        return None
-    ref = EntityRef(id=row.entity_id, name=row.name, type=row.known_type)
-    return _Named(row.home_id, ref, row.is_guessed)
 
 
 def _as_the_user(called: Called) -> Called:
@@ -205,10 +232,10 @@ def guessed(connection: sa.Connection, ids: Sequence[str]) -> frozenset[str]:
 
 
 def _entity_for(
-    connection: sa.Connection, domain: str, called: Called, now: datetime, *, is_typed: bool
+    connection: sa.Connection, domain: str, called: Called, now: datetime, telling: Telling, *, is_typed: bool
 ) -> _Named:
     """Who is called so in this domain: exactly, or in another written form, or a new one."""
-    found = _known_by_name(connection, domain, called, is_typed=is_typed)
+    found = _known_by_name(connection, domain, called, telling, is_typed=is_typed)
     is_new = found is None
     if found is None:
         home_id = new_id("e")
@@ -236,6 +263,7 @@ def _entity_for(
     # What it was found by it has; a new one has its name whoever else is called so.
     homes = {called.names[0]: found.home_id}
     others: dict[str, _Named] = {}
+    shared: list[str] = []
     new = list(homes) if is_new else []
     for name in called.names[1:]:
         rows = _called(connection, domain, name_key(name))
@@ -245,8 +273,14 @@ def _entity_for(
         elif not any(_may_mean(found, name, row) for row in rows):
             homes[name] = found.home_id
             new.append(name)
-        elif other := _only_called(connection, domain, found, called, name):
-            others[name] = other
+        elif (other := _own_name_of(rows, name)) is not None:
+            if name_key(name) != name_key(found.ref.name):
+                others[name] = other
+        elif found.ref.type in ("person", UNKNOWN) and not _is_of_the_user(name):
+            # Two friends may both go by Bob.
+            homes[name] = found.home_id
+            new.append(name)
+            shared.append(name)
     if new:
         connection.execute(
             _ALIAS,
@@ -262,7 +296,21 @@ def _entity_for(
                 for name in new
             ],
         )
-    return replace(found, homes=homes, others=others)
+    return replace(found, is_new=is_new, homes=homes, others=others, shared=tuple(shared))
+
+
+def _own_name_of(rows: Sequence[Any], name: str) -> _Named | None:
+    """Of those who are called so, the one whose own name it is."""
+    for row in rows:
+        if name_key(row.name) == name_key(name):
+            ref = EntityRef(id=row.entity_id, name=row.name, type=row.known_type)
+            return _Named(row.home_id, ref, row.is_guessed)
+    return None
+
+
+def _is_of_the_user(name: str) -> bool:
+    """Whether it says whose somebody is, as "The user's sister" does, and is no name."""
+    return name_key(name).startswith(f"{name_key(resolving.USER)}'s ")
 
 
 _SPELL = insert(schema.spelling).on_conflict_do_nothing()
@@ -271,9 +319,11 @@ _ALIAS = insert(schema.alias).on_conflict_do_nothing()
 
 
 def _known_by_name(
-    connection: sa.Connection, domain: str, called: Called, *, is_typed: bool
+    connection: sa.Connection, domain: str, called: Called, telling: Telling, *, is_typed: bool
 ) -> _Named | None:
-    rows = _called(connection, domain, name_key(called.names[0]))
+    """Who has this name, of those who may be meant by it."""
+    bearers = _called(connection, domain, name_key(called.names[0]))
+    rows = meaning.may_be_meant(connection, bearers, called.names, telling)
     known = [Called(row.known_type, (row.alias,), row.is_guessed) for row in rows]
     place = resolving.chosen(called, known, is_typed=is_typed)
     if place is None:
@@ -284,12 +334,9 @@ def _known_by_name(
 
 
 def _known_otherwise(connection: sa.Connection, domain: str, called: Called) -> EntityRef | None:
-    """The one entity that has this name in another written form; or that is known only by names which are
-    given to this one too."""
+    """The one entity that has this name in another written form."""
     form = resolving.written_form(called.names[0])
     rows = connection.execute(_CALLED_BY_FORM, {"domain": domain, "form": form}).all()
-    if not rows and called.names[0] != resolving.USER:
-        rows = [row for name in called.names[1:] for row in _called(connection, domain, name_key(name))]
     refs = {row.entity_id: EntityRef(id=row.entity_id, name=row.name, type=row.known_type) for row in rows}
     guessed = {row.entity_id for row in rows if row.is_guessed}
     known = [Called(ref.type, _names(connection, ref.id), ref.id in guessed) for ref in refs.values()]

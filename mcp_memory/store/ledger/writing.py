@@ -12,7 +12,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import AddStatus, EntityRef, HistoryEvent, Memory, NewEntity, NewRelation, iso
-from mcp_memory.store.ledger import entities, extractions, facts, index_work, merging, naming, schema, writes
+from mcp_memory.store.ledger import (
+    entities,
+    extractions,
+    facts,
+    index_work,
+    meaning,
+    merging,
+    naming,
+    schema,
+    writes,
+)
 from mcp_memory.store.ledger.facts import Statement
 from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of, owner_of
 
@@ -149,7 +159,10 @@ def understand(
     when it is done already. Answers what became of the drafts, and what else is to be indexed anew."""
     if not extractions.done(connection, work_id):
         return (), ()
-    written = tuple(_write_draft(connection, draft) for draft in understood.drafts)
+    # What tells whom a name means comes before what only uses it.
+    order = sorted(understood.drafts, key=lambda one: meaning.turn_of(one.entities, one.relations))
+    done = {id(draft): _write_draft(connection, draft) for draft in order}
+    written = tuple(done[id(draft)] for draft in understood.drafts)
     regrouped = {memory_id for one in written for memory_id in one.regrouped}
     noted: list[str] = []
     for note in understood.notes:
@@ -188,10 +201,10 @@ def _note(connection: sa.Connection, note: Note) -> tuple[str, ...] | None:
         connection.execute(
             sa.update(schema.memory).where(schema.memory.c.id == memory.id).values(valid_from=note.valid_from)
         )
-    regrouped = merging.join_told(connection, memory, note.entities, is_guessed=note.is_guessed)
-    _, joined = naming.join(connection, memory, note.entities, note.relations, is_guessed=note.is_guessed)
+    joined = naming.join(connection, memory, note.entities, note.relations, is_guessed=note.is_guessed)
+    regrouped = merging.join_told(connection, memory, joined)
     _state(connection, memory, note.statement, note.verdicts)
-    if joined:
+    if joined.is_new:
         index_work.enqueue(connection, [memory.id], "index", datetime.now(UTC))
     return regrouped
 
@@ -264,16 +277,16 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     )
     drawn = _draw(connection, memory_id, draft.sources)
     here = memory.model_copy(update={"id": memory_id})
-    regrouped = merging.join_told(
-        connection, here, draft.entities, draft.sources, is_guessed=draft.is_guessed
+    joined = naming.join(
+        connection, here, draft.entities, draft.relations, draft.sources, is_guessed=draft.is_guessed
     )
-    named, joined = naming.join(
-        connection, here, draft.entities, draft.relations, is_guessed=draft.is_guessed
-    )
+    regrouped = merging.join_told(connection, here, joined, draft.sources)
     _state(connection, here, draft.statement, draft.verdicts)
-    if existing is None or joined or drawn or revived:
+    if existing is None or joined.is_new or drawn or revived:
         index_work.enqueue(connection, [memory_id], "index", memory.recorded_at)
     status: AddStatus = "stored" if existing is None else "restored" if is_back else "duplicate"
+    # Whoever was told to be another counts as that one now.
+    named = entities.mentioned_by(connection, memory_id) if joined.told else joined.entities
     return Written(memory_id, status, named, regrouped=regrouped)
 
 
