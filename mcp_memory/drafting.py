@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from mcp_memory.extraction import find_entities
+from mcp_memory.extraction import find_entities, opening_words
 from mcp_memory.guard import is_small_talk, reads_like_instruction
 from mcp_memory.models import (
     FUNCTIONAL,
@@ -76,6 +76,7 @@ def drafts_of(
             sources=request.sources,
             statement=None if single is None else _given_statement(single, one),
             is_guessed=not request.entities,
+            openers=() if request.entities else opening_words(one.text),
             is_worth_reading=not is_small_talk(one.text),
         )
         for (one, said_at), (entities, relations) in zip(said, named, strict=True)

@@ -324,6 +324,41 @@ async def test_another_one_of_a_name_is_somebody_else(service: Service, scope: S
     ]
 
 
+async def test_a_sentence_that_begins_with_a_known_name_is_about_them(service: Service, scope: Scope) -> None:
+    before, _, after, other = await say(
+        service,
+        scope,
+        "Neil lives in Kent.",
+        "Coffee is what Neil lives on.",
+        "Neil raised the rent. Coffee tasted bad.",
+        "Odile raised the rent.",
+    )
+    assert {before, after} <= {one.id for one in (await whole(service, scope, "Neil")).memories}
+    page = await service.entities(scope, EntitiesRequest())
+    assert "Odile" not in [one.name for one in page.entities]
+    assert other not in [one.id for one in (await whole(service, scope, "Neil")).memories]
+
+
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ("My teacher, Mr. Okafor, retired.", {"Mr. Okafor"}),
+        ("My dentist Dr. Kovacs retired.", {"Dr. Kovacs"}),
+        ("Everyone calls my sister Solveig Sol.", {"Solveig", "Sol"}),
+        ("Fired Stefan today.", {"Stefan"}),
+        ("Dumped Kurt last night.", {"Kurt"}),
+    ],
+)
+async def test_a_name_is_all_of_a_name_and_no_more(
+    service: Service, scope: Scope, said: str, named: set[str]
+) -> None:
+    await say(service, scope, said)
+    page = await service.entities(scope, EntitiesRequest())
+    called = {name for one in page.entities for name in (one.name, *one.aliases)}
+    assert named <= called
+    assert not {"Mr", "Dr", "Fired Stefan", "Dumped Kurt"} & called
+
+
 async def test_a_pronoun_is_nobodys_nickname(service: Service, scope: Scope) -> None:
     await say(service, scope, "My mother Ilse goes by Me.", "My mother goes by Me.", "I live in Ghent.")
     ilse = await whole(service, scope, "Ilse")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mcp_memory.config import Config
-from mcp_memory.extraction.entities import FoundEntity, find_entities
+from mcp_memory.extraction.entities import FoundEntity, find_entities, opening_words
 from mcp_memory.extraction.facts import (
     Extraction,
     Extractor,
@@ -35,6 +35,7 @@ __all__ = [
     "Verdict",
     "create_model",
     "find_entities",
+    "opening_words",
 ]
 
 

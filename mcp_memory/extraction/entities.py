@@ -44,6 +44,19 @@ def find_entities(text: str, *, limit: int = 32) -> tuple[FoundEntity, ...]:
     return tuple(found.values())[:limit]
 
 
+def opening_words(text: str, *, limit: int = 16) -> tuple[str, ...]:
+    """Words in capitals that open a sentence and are not told to be names by anything in it, each once: those
+    who know a person of that name may read them as one."""
+    rest = _blanked(text, _without_overlaps(_exact_spans(text)))
+    named = {name_key(reading.name) for reading in _readings(rest)}
+    found: dict[str, None] = {}
+    for match in _NAME.finditer(rest):
+        start, name = _trimmed_name(match, opens=_begins_sentence(rest, match.start()))
+        if name and _opens_alone(rest, match, start, name) and name_key(name) not in named:
+            found[_clean(name)] = None
+    return tuple(found)[:limit]
+
+
 # Repetitions are bounded, so that hostile text costs time in proportion to its length.
 # Scripts without spaces write an address right behind a word, so only Latin letters bar one.
 _URL = re.compile(
@@ -383,10 +396,11 @@ _NO_NAME = frozenset(
 _ORDERS = frozenset(
     """
     add allow avoid book buy cancel change choose click close copy create delete deploy discuss draft drop
-    email explain feed find fix forget give grab hate hire import install invite join keep learn leave mail
-    message meet move open order paste pay pick ping play prefer print read remind rename reply review run
-    save schedule see send set show start stop study submit support talk teach text thank turn update
-    upgrade use visit write
+    called dumped email emailed explain feed find fired fix forget ghosted give grab hate hire hired hugged
+    import install interviewed introduced invite invited join keep kissed learn leave mail message messaged
+    meet missed move open order paid paste pay phoned pick ping play prefer print read remind rename reply
+    review run save schedule see send set show start stop study submit support talk teach text texted thank
+    thanked told turn update upgrade use visit write
     """.split()
 )
 """Verbs that open an order or a note; only there do they stand before a name in capitals."""
@@ -430,7 +444,7 @@ def _readings(text: str) -> Iterator[_Reading]:
     for match in matches:
         start, name = _trimmed_name(match, opens=_begins_sentence(text, match.start()))
         before, after = text[max(0, start - 40) : start], text[match.end() : match.end() + 24]
-        opens_alone = start == match.start() and " " not in name and _begins_sentence(text, start)
+        opens_alone = _opens_alone(text, match, start, name)
         if not name or (opens_alone and match.group() not in inside and not _opens_as_name(name, after)):
             continue
         certain = _certain_type(name, match.group(), before, after)
@@ -442,6 +456,10 @@ def _readings(text: str) -> Iterator[_Reading]:
 
 def _begins_sentence(text: str, position: int) -> bool:
     return _SENTENCE_END.search(text[max(0, position - 4) : position]) is not None
+
+
+def _opens_alone(text: str, match: re.Match[str], start: int, name: str) -> bool:
+    return start == match.start() and " " not in name and _begins_sentence(text, start)
 
 
 def _opens_as_name(name: str, after: str) -> bool:

@@ -378,6 +378,19 @@ def _may_mean(entity: _Named, name: str, row: Any) -> bool:
     return resolving.may_share(this, Called(row.known_type, (row.alias,), row.is_guessed))
 
 
+def people_called(connection: sa.Connection, memory: Memory, words: Sequence[str]) -> tuple[NewEntity, ...]:
+    """Those of the words that are names of known people, in the same letters."""
+    domain = _domain_of(memory)
+    return tuple(
+        NewEntity(name=word, type="person")
+        for word in words
+        if any(
+            row.alias == word and row.known_type == "person"
+            for row in _called(connection, domain, name_key(word))
+        )
+    )
+
+
 def named(connection: sa.Connection, memory: Memory, name: str) -> tuple[str, str] | None:
     """Whose name it is that a memory uses, and whom that one counts as; None when it calls nothing so."""
     if resolving.is_user(name, UNKNOWN):

@@ -45,6 +45,8 @@ class Draft:
     """What it does to facts that are known already, by their ids."""
     is_guessed: bool = False
     """Whether the types of its entities are guesses of rules."""
+    openers: tuple[str, ...] = ()
+    """Words that may be names: they are, where a person of that name is known."""
     is_worth_reading: bool = True
     """Whether facts may be drawn from it."""
     fingerprint: str = ""
@@ -277,8 +279,9 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     )
     drawn = _draw(connection, memory_id, draft.sources)
     here = memory.model_copy(update={"id": memory_id})
+    named_entities = (*draft.entities, *naming.people_called(connection, here, draft.openers))
     joined = naming.join(
-        connection, here, draft.entities, draft.relations, draft.sources, is_guessed=draft.is_guessed
+        connection, here, named_entities, draft.relations, draft.sources, is_guessed=draft.is_guessed
     )
     regrouped = merging.join_told(connection, here, joined, draft.sources)
     _state(connection, here, draft.statement, draft.verdicts)
