@@ -394,7 +394,7 @@ def _answer(
     followed = facts.followed(connection, scope, ids, _known_until(asked))
     chosen = current_first(asked.query, ranking.chosen, followed)
     chosen, conflicts = newest_first(connection, chosen)
-    later = _later(asked, ranking, chosen, followed)
+    later = _later(connection, asked, ranking, chosen, followed)
     chosen = later_first(chosen, later)
     goes_on = asked.request.cursor is not None
     standing = (
@@ -492,6 +492,7 @@ def _hits(
 
 
 def _later(
+    connection: Connection,
     asked: _Asked,
     ranking: _Ranking,
     chosen: Sequence[Chosen],
@@ -504,7 +505,8 @@ def _later(
     if not asked.pairs_by_words or not ranking.known or asked.query.asks_past or is_bounded:
         return {}
     looked_at = [one.memory for one in chosen[:COMPARED]]
-    told = later_told(looked_at, asked.request.query, asked.reading)
+    called = entities.also_called(connection, asked.scope, asked.query.names)
+    told = later_told(looked_at, asked.request.query, asked.reading, called)
     return {
         one.id: told[one.id]
         for one in looked_at
@@ -570,6 +572,7 @@ def _told_anew(
         [one.memory for one in found.chosen[:COMPARED]],
         asked.request.query,
         asked.reading,
+        entities.also_called(connection, asked.scope, asked.query.names),
     )
     followed = facts.followed(connection, asked.scope, [one.old.id for one in updates], None)
     for one in updates:

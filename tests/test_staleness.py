@@ -68,6 +68,17 @@ def hit(result: SearchResult, memory_id: str) -> Hit:
             "My piano lessons are on Thursdays.",
             "When are my piano lessons?",
         ),
+        ("Our huddle is at 3pm.", "We finally moved the huddle to 11.", "What time is our huddle?"),
+        (
+            "When you summarise for me, use emojis.",
+            "I've had enough of emojis in there.",
+            "How should you summarise for me?",
+        ),
+        (
+            "Ask Benedetta Conti, but she insists on Benny. Sits in Turin.",
+            "Benny relocated to Bari this month.",
+            "Where is Benedetta Conti based?",
+        ),
     ],
 )
 async def test_what_was_said_later_stands_above_what_it_may_have_made_stale_and_is_named_there(

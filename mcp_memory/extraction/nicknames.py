@@ -153,6 +153,9 @@ _ALSO = (
         rf"(?:now |just |usually )?{_GOES_BY} (?P<alias>{NAME}){_ENDS}"
     ),
     re.compile(
+        rf"(?P<name>{NAME}),? (?:but|and|though) (?P<person>he|she|they) insists? on (?P<alias>{NAME}){_ENDS}"
+    ),
+    re.compile(
         rf"^(?P<name>{NAME}) (?P<person>[a-z][^,;]{{2,60}}?) and (?:now |just |usually )?{_GOES_BY} "
         rf"(?P<alias>{NAME}){_ENDS}"
     ),

@@ -9,7 +9,7 @@ earlier statement is shown with the later.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import combinations
@@ -78,13 +78,18 @@ class Update:
     """Of what the two share."""
 
 
-def later_told(memories: Sequence[Memory], question: str, known: Words | None) -> dict[str, Memory]:
+def later_told(
+    memories: Sequence[Memory],
+    question: str,
+    known: Words | None,
+    called: Mapping[str, str] | None = None,
+) -> dict[str, Memory]:
     """By id of a memory, the last of the others in which its speaker tells what became of the same thing.
 
     `memories` are what was found, best first. Without `known` words, where they are too many to be held, each
-    counts as rare.
+    counts as rare. `called` gives by other names of those the question names the name it has for them.
     """
-    topic = read_topic(question)
+    topic = read_topic(question, called)
     weigh = _Weighing(topic, known)
     first = {one.id for one in memories[:FIRST]}
     found: dict[str, Memory] = {}
@@ -97,12 +102,16 @@ def later_told(memories: Sequence[Memory], question: str, known: Words | None) -
 
 
 def told_anew(
-    later: Sequence[Memory], ever: Sequence[Memory], question: str, known: Words | None
+    later: Sequence[Memory],
+    ever: Sequence[Memory],
+    question: str,
+    known: Words | None,
+    called: Mapping[str, str] | None = None,
 ) -> list[Update]:
     """Of each memory of `later` that tells what became of something, that and the one of `ever` that had told
     most of it before, the last of several; none where the question names nothing. Both are what was found,
-    best first; `known` as above."""
-    topic = read_topic(question)
+    best first; `known` and `called` as above."""
+    topic = read_topic(question, called)
     if topic.is_empty:
         return []
     weigh = _Weighing(topic, known)

@@ -59,6 +59,10 @@ CALENDAR = frozenset((*_WEEKDAYS, *_MONTHS))
 """Days and months, which are written with a capital and are nobody's names."""
 SPANS = frozenset("minut hour day week month year time".split())
 """Stems of times, of which there are so many that a number of them says little."""
+_HOURS = frozenset(map(str, range(1, 13)))
+_MOVED = frozenset(
+    "move moves moved moving push pushed pushing shift shifted bring brought rescheduled postponed".split()
+)
 _PASSING = frozenset(("last", "next", "this", "past"))
 """Before a weekday: then it is one day, and not the day on which something always is."""
 _DIETS = {
@@ -139,7 +143,7 @@ def _written(words: Sequence[str], place: int) -> Iterator[Measure]:
     digits, unit = read[1].replace(",", ""), read[2]
     if word[0] in "$£€":
         yield Measure("money", digits)
-    elif ":" in digits or unit in ("am", "pm") or words[place + 1 : place + 2] in (["am"], ["pm"]):
+    elif _is_clock(words, place, digits, unit):
         yield Measure("clock", digits)
     elif month := next((_MONTHS[one] for one in _beside(words, place, 2) if one in _MONTHS), None):
         yield Measure("date", f"{month} {digits}")
@@ -147,6 +151,19 @@ def _written(words: Sequence[str], place: int) -> Iterator[Measure]:
         # A number of four digits alone is a year more often than anything else.
         units = {unit} - {""} - _ORDINAL_ENDS
         yield from _count(digits, units, words, place)
+
+
+def _is_clock(words: Sequence[str], place: int, digits: str, unit: str) -> bool:
+    if ":" in digits or unit in ("am", "pm") or words[place + 1 : place + 2] in (["am"], ["pm"]):
+        return True
+    return not unit and _is_hour(words, place, digits)
+
+
+def _is_hour(words: Sequence[str], place: int, digits: str) -> bool:
+    """Whether a bare number is an hour to which something is moved: "we moved the call to 10"."""
+    ends = not any(map(_is_content, words[place + 1 : place + 2]))
+    is_to = place > 0 and words[place - 1] in ("to", "until", "till")
+    return ends and is_to and digits in _HOURS and not _MOVED.isdisjoint(words[:place])
 
 
 def _named(words: Sequence[str], place: int) -> Iterator[Measure]:

@@ -21,6 +21,7 @@ from mcp_memory.staleness.vocabulary import (
     FIELDS_OF,
     HINTED_ANCHORS,
     HINTED_PHRASE,
+    INSTRUCTS,
     KIN,
     LEFT,
     LIGHT,
@@ -78,6 +79,8 @@ class Topic:
     asks_of_self: bool
     pattern: re.Pattern[str] | None
     """Finds what speaks of it; None where it is about nothing."""
+    also: Mapping[str, str]
+    """By stem of a word by which somebody in it is called too, that of the name it has for them."""
 
     @property
     def is_empty(self) -> bool:
@@ -89,8 +92,9 @@ class Topic:
         return speaker is not None and not self.stems.isdisjoint(_stems(_folded(speaker)))
 
 
-def read_topic(question: str) -> Topic:
-    """What a question is about."""
+def read_topic(question: str, also_called: Mapping[str, str] | None = None) -> Topic:
+    """What a question is about. `also_called` gives by other names of those it names the name it has for
+    them."""
     question = _straight(question[:READ])
     tokens = _TOKEN.findall(question)
     fields: set[str] = set()
@@ -118,6 +122,14 @@ def read_topic(question: str) -> Topic:
     stems = frozenset(root for root in roots if root not in _LIGHT_STEMS and root not in changes)
     of_fields = frozenset(word for word, of in FIELDS_OF.items() if of & fields)
     heads = {word[: max(len(root) - 1, 3)] for word, root in zip(words, roots, strict=True)} | of_fields
+    others: Mapping[str, str] = also_called or {}
+    also = {
+        stem: _stems(_folded(name))[0]
+        for other, name in others.items()
+        for stem in _stems(_folded(other))
+        if stem not in roots and stem not in _LIGHT_STEMS
+    }
+    heads.update(word for other in others for word in _folded(other) if _is_worth(word))
     return Topic(
         stems=stems,
         people=people,
@@ -131,6 +143,7 @@ def read_topic(question: str) -> Topic:
         pattern=re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(heads)))})", re.IGNORECASE)
         if heads
         else None,
+        also=also,
     )
 
 
@@ -177,7 +190,8 @@ class Statement:
 
     @property
     def is_stated(self) -> bool:
-        return is_stated(self.text) and UNREAL.search(self.text) is None
+        is_told = is_stated(self.text) or INSTRUCTS.match(self.text) is not None
+        return is_told and UNREAL.search(self.text) is None
 
     @property
     def is_undecided(self) -> bool:
@@ -215,7 +229,9 @@ def read_statements(text: str, topic: Topic, *, is_of_asked: bool, is_whole: boo
     about = [place for place, part in enumerate(parts) if is_whole or (pattern and pattern.search(part))]
     stated = [stated_before(part) if part.rstrip().endswith("?") else part for part in parts]
     tokens = list(map(_TOKEN.findall, stated))
-    stems = _stems_by_word(_TOKEN.findall(text))
+    stems = {
+        token: topic.also.get(stem, stem) for token, stem in _stems_by_word(_TOKEN.findall(text)).items()
+    }
     around = topic.stems.intersection(stems.values())
     changes = {
         place: _change(stated[place], tokens[place], topic)

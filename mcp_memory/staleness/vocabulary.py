@@ -89,6 +89,11 @@ CORRECTS = re.compile(
     re.IGNORECASE,
 )
 """What somebody says who takes back what was said a moment ago."""
+INSTRUCTS = re.compile(
+    r"(?:when(?:ever)?|every time) you\b[^?,]{2,80},\s*(?:please |always |never |don't )?[a-z][^?]*$",
+    re.IGNORECASE,
+)
+"""How it is to be done, and no question: "When you write to me, keep it short"."""
 UNDECIDED = re.compile(
     r"\b(?:would like|i'd (?:like|love|prefer)|thinking (?:of|about|that)|consider(?:ing)?|interested in"
     r"|looking (?:for|to|into|forward)|hoping|wondering|curious|want(?:ed)? to|planning|plan to|trying to"
@@ -186,7 +191,7 @@ DETERMINERS = frozenset("my our the his her their its a an this that these those
 """Before what a verb does something to."""
 FIELD_PHRASES = {
     "home": re.compile(
-        r"\b(?:I'm|I am|we're|we are|living) in (?-i:[A-Z])\w+\b(?! (?:this|for|today|on|until)\b)",
+        r"\b(?:I'm|I am|we're|we are|living|sits?) in (?-i:[A-Z])\w+\b(?! (?:this|for|today|on|until)\b)",
         re.IGNORECASE,
     ),
     "work": re.compile(

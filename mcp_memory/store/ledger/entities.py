@@ -164,6 +164,29 @@ _BY_ID = (
 )
 
 
+def also_called(connection: sa.Connection, scope: Scope, keys: Sequence[str]) -> dict[str, str]:
+    """By other names of those who have one of these names (by `name_key`), which one they were asked for by.
+    Without names that several have, and those of the user."""
+    found: dict[str, set[str]] = {}
+    for other, name in connection.execute(_ALSO_CALLED, {"domains": domains(scope), "keys": keys}):
+        found.setdefault(other, set()).add(name)
+    return {other: next(iter(names)) for other, names in found.items() if len(names) == 1}
+
+
+_asked = schema.alias.alias()
+_ALSO_CALLED = (
+    sa.select(schema.alias.c.alias, _asked.c.alias)
+    .join(_asked, _asked.c.entity_id == schema.alias.c.entity_id)
+    .join(schema.entity, schema.entity.c.id == schema.alias.c.entity_id)
+    .where(
+        among(_asked.c.domain, "domains"),
+        among(_asked.c.key, "keys"),
+        schema.alias.c.key != _asked.c.key,
+        schema.entity.c.name != resolving.USER,
+    )
+)
+
+
 def mentions_of(connection: sa.Connection, scope: Scope, entity_id: str, limit: int) -> tuple[Memory, ...]:
     """Visible memories that mention an entity, newest first."""
     query = (
