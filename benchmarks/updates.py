@@ -158,17 +158,20 @@ def main(
         Provider.PERFECT,
         Provider.OFF,
     ],
+    of: Annotated[
+        Path, typer.Option("--stories", exists=True, dir_okay=False, help="The stories told.")
+    ] = updates_stories.FILE,
     story: Annotated[str, typer.Option(help="Only stories whose id begins so.")] = "",
     failures: Annotated[bool, typer.Option(help="Show each answer that fails, on stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of Markdown.")] = False,
     out: Annotated[Path, typer.Option(help="Where the results are written.")] = results.FOLDER,
 ) -> None:
-    """Tell sixty stories to the program and ask it what is true now, was true then and has changed."""
-    stories = [one for one in updates_stories.read() if one.id.startswith(story)]
+    """Tell stories to the program and ask it what is true now, was true then and has changed."""
+    stories = [one for one in updates_stories.read(of) if one.id.startswith(story)]
     if not stories:
         raise typer.BadParameter(f"no story's id begins with {story}")
     # Before the run: what is measured is the commit that stands here now.
-    head = machine.describe() | updates_stories.facts(stories)
+    head = machine.describe() | updates_stories.facts(stories, of)
     try:
         with measure.progress_bars() as progress:
             outcomes = [stdio.run(_outcome, one, stories, progress) for one in provider]
@@ -179,8 +182,9 @@ def main(
         print("\n\n".join(_failures(outcomes)), file=sys.stderr)
     page, manifest = _as_markdown(head, outcomes), _as_json(head, outcomes)
     out.mkdir(parents=True, exist_ok=True)
-    (out / "updates.md").write_text(page + "\n", encoding="utf-8")
-    (out / "updates.json").write_text(manifest + "\n", encoding="utf-8")
+    name = of.stem.removesuffix("_stories")
+    (out / f"{name}.md").write_text(page + "\n", encoding="utf-8")
+    (out / f"{name}.json").write_text(manifest + "\n", encoding="utf-8")
     print(manifest if as_json else page)
 
 

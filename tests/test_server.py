@@ -281,6 +281,7 @@ DEEP: Any = json.loads("[" * 60 + "]" * 60)
         ("add_memory", {"content": "x", "messages": [{"content": "y"}]}, "not both"),
         ("add_memory", {"content": ""}, "content: is empty"),
         ("add_memory", {"content": " \n\t "}, "content: is empty"),
+        ("add_memory", {"content": "\u200b\ufeff"}, "content: is empty"),
         ("add_memory", {"content": LONG}, "at most 32,000"),
         ("add_memory", {"content": 7}, "content"),
         ("add_memory", {"messages": [{"content": "ok"}, {"content": " "}]}, "messages.1.content: is empty"),

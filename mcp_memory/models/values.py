@@ -89,9 +89,14 @@ def _printable(value: str) -> str:
     return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8").strip()
 
 
+def _is_blank(text: str) -> bool:
+    """Whether nobody could see any of it: spaces, and marks without width."""
+    return not any(character.isprintable() and not character.isspace() for character in text)
+
+
 def _content(value: str) -> str:
     text = _printable(value)
-    if not text:
+    if _is_blank(text):
         raise ValueError("is empty; give the words to remember")
     if len(text) > MAX_CONTENT:
         raise ValueError(
@@ -102,7 +107,7 @@ def _content(value: str) -> str:
 
 def _words(value: str) -> str:
     text = _printable(value)
-    if not text:
+    if _is_blank(text):
         raise ValueError("is empty; give a question, or words to look for")
     if len(text) > MAX_CONTENT:
         raise ValueError(f"has {len(text):,} characters; at most {MAX_CONTENT:,} are looked for")

@@ -32,12 +32,10 @@ from mcp_memory.models import (
     Health,
     HistoryEvent,
     Merged,
-    NewEntity,
     Rebuilding,
     Receipt,
     Scope,
 )
-from mcp_memory.resolving import is_user
 from mcp_memory.store.allocator import tune
 from mcp_memory.store.candidates import Candidate, Filter
 from mcp_memory.store.indexes import BATCH, Embed, Indexes, is_readable
@@ -47,13 +45,14 @@ from mcp_memory.store.ledger import (
     entities,
     forgetting,
     index_work,
+    meaning,
     merging,
     writing,
 )
 from mcp_memory.store.ledger.forgetting import Due, Hiding, Looked
 from mcp_memory.store.ledger.index_work import Pending
 from mcp_memory.store.ledger.merging import Regrouped
-from mcp_memory.store.ledger.writing import Draft, Understood, Written
+from mcp_memory.store.ledger.writing import Draft, Note, Understood, Written
 
 # lancedb and kuzu take two seconds to import: the ledger serves meanwhile, so they are imported late.
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ class Store:
         later.ids.update(draft.memory.id for draft in drafts)
         self._in_flight.append(later.ids)
         try:
-            async with self._alone_if_joining(one for draft in drafts for one in draft.entities):
+            async with self._alone_if_telling(drafts):
                 written = await self.ledger.write(
                     partial(writing.write, drafts=drafts, write_id=write_id, read_together=read_together)
                 )
@@ -198,8 +197,7 @@ class Store:
         if later is None:
             self._in_flight.append(own.ids)
         try:
-            told = (one for found in (*understood.drafts, *understood.notes) for one in found.entities)
-            async with self._alone_if_joining(told):
+            async with self._alone_if_telling((*understood.drafts, *understood.notes)):
                 written, noted = await self.ledger.write(
                     partial(writing.understand, work_id=work_id, understood=understood)
                 )
@@ -215,10 +213,10 @@ class Store:
         return lag
 
     @asynccontextmanager
-    async def _alone_if_joining(self, named: Iterable[NewEntity]) -> AsyncGenerator[None]:
-        """While somebody may be told to be one with another: an index that is being written was read before,
-        and nobody would write it again."""
-        if any(one.aliases and not is_user(one.name, one.type) for one in named):
+    async def _alone_if_telling(self, found: Iterable[Draft | Note]) -> AsyncGenerator[None]:
+        """While other memories may come to mean somebody else: an index that is being written was read
+        before, and nobody would write it again."""
+        if any(meaning.tells(one.entities, one.relations) for one in found):
             async with self._indexes.applying:
                 yield
         else:
@@ -246,7 +244,7 @@ class Store:
 
     async def say_again(self, memory_id: str, draft: Draft, event: HistoryEvent) -> tuple[EntityRef, ...]:
         """Note that a memory was said again; answers what it mentions."""
-        async with self._alone_if_joining(draft.entities):
+        async with self._alone_if_telling((draft,)):
             named, regrouped = await self.ledger.write(
                 writing.say_again, memory_id, draft.entities, draft.relations, event
             )

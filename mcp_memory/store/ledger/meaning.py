@@ -74,12 +74,19 @@ def turn_of(named: Sequence[NewEntity], relations: Sequence[NewRelation]) -> int
     same words: the more it tells of whom names mean, the sooner."""
     if any(_full_names(named)):
         return 0
+    return 1 if tells(named, relations) else 2
+
+
+def tells(named: Sequence[NewEntity], relations: Sequence[NewRelation]) -> bool:
+    """Whether a memory of these entities and relations tells more of whom names mean than the names: what it
+    says may change whom others mean."""
+    if any(one.aliases and not resolving.is_user(one.name, one.type) for one in named):
+        return True
     ends = ((one.predicate, is_subject) for one in relations for is_subject in (True, False))
-    tells = (
-        name_key(predicate) == ties.ANOTHER or ties.kind_of(predicate, is_subject=is_subject)
+    return any(
+        name_key(predicate) == ties.ANOTHER or ties.kind_of(predicate, is_subject=is_subject) is not None
         for predicate, is_subject in ends
     )
-    return 1 if any(tells) or any(one.aliases for one in named) else 2
 
 
 def _is_user(name: str) -> bool:
