@@ -1,5 +1,5 @@
-"""Sixty stories of what people told an assistant over months, what there was to understand, and what may be
-asked afterwards: `updates_stories.toml`, written by hand."""
+"""Stories of what people told an assistant over months, what there was to understand, and what may be asked
+afterwards: `updates_stories.toml` and `updates_heldout.toml`, written by hand."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mcp_memory.models import Kind, NewEntity
 
 FILE = Path(__file__).with_suffix(".toml")
+HELD_OUT = FILE.with_name("updates_heldout.toml")
+"""Stories that nobody looks at who makes the rules."""
 USER = "The user"
 """The subject of facts about whoever speaks without a name."""
 

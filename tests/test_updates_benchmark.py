@@ -18,6 +18,8 @@ from mcp_memory.extraction import Passage, Turn
 from mcp_memory.extraction.model import ModelExtractor
 
 STORIES = updates_stories.read()
+HELD_OUT = updates_stories.read(updates_stories.HELD_OUT)
+EVERY = (*STORIES, *HELD_OUT)
 BY_ID = {story.id: story for story in STORIES}
 PORTO = BY_ID["house-porto"]
 NOW, THEN, CHANGED, WHEN = PORTO.questions
@@ -32,9 +34,11 @@ def test_there_are_sixty_stories_and_at_least_five_of_each_kind() -> None:
     kinds = Counter(story.category for story in STORIES)
     assert len(kinds) == 11
     assert min(kinds.values()) >= 5
+    assert Counter(story.category for story in HELD_OUT) == dict.fromkeys(kinds, 3)
+    assert len({story.id for story in EVERY}) == len(EVERY)
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
+@pytest.mark.parametrize("story", EVERY, ids=lambda story: story.id)
 def test_a_story_is_told_in_order_and_in_the_past(story: Story) -> None:
     times = [turn.at for turn in story.turns]
     assert 3 <= len(times) <= 10
@@ -45,7 +49,7 @@ def test_a_story_is_told_in_order_and_in_the_past(story: Story) -> None:
     assert any(turn.role == "user" for turn in story.turns)
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
+@pytest.mark.parametrize("story", EVERY, ids=lambda story: story.id)
 def test_facts_rest_on_turns_and_speak_of_earlier_facts(story: Story) -> None:
     seen: set[str] = set()
     for fact in story.facts:
@@ -61,7 +65,7 @@ def _words(story: Story, fact: Fact) -> str:
     return " ".join(story.turn(number).text for number in fact.turns)
 
 
-@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
+@pytest.mark.parametrize("story", EVERY, ids=lambda story: story.id)
 def test_questions_can_be_answered_from_the_facts(story: Story) -> None:
     assert {"now", "changed"} & {question.kind for question in story.questions}
     for question in story.questions:
@@ -93,7 +97,7 @@ def _told(story: Story, fact: Fact) -> str:
 def test_turns_that_tell_a_fact_are_told_apart_by_their_words() -> None:
     told = Counter(
         story.turn(number).text
-        for story in STORIES
+        for story in EVERY
         for number in {number for fact in story.facts for number in fact.turns}
     )
     assert set(told.values()) == {1}
@@ -261,16 +265,16 @@ def test_the_perfect_model_answers_with_the_facts_of_the_turns_it_is_shown() -> 
 
 
 async def test_every_fact_of_the_stories_is_borne_out_by_its_turns() -> None:
-    model = PerfectModel(STORIES)
+    model = PerfectModel(EVERY)
     with ScriptedModel(model) as server:
         config = LlmConfig.model_validate({"base_url": server.url, "api_key": "scripted"})
         extractor = ModelExtractor(config, ExtractionConfig(), None, lambda _: False)
-        for story in STORIES:
+        for story in EVERY:
             found = await extractor.extract(Passage(_turns(story)))
             assert (found.unsupported, found.invalid) == (0, 0), story.id
             assert [one.text for one in found.facts] == [fact.text for fact in story.facts]
         await extractor.aclose()
-    assert model.facts == sum(len(story.facts) for story in STORIES)
+    assert model.facts == sum(len(story.facts) for story in EVERY)
 
 
 def _turns(story: Story) -> tuple[Turn, ...]:
