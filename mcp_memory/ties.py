@@ -16,20 +16,21 @@ BLOOD = frozenset(
     grandmother grandfather granddaughter grandson
     """.split()
 )
-"""Of which nobody is two to the same person, nor married to them. Without step- and in-laws, who are often
-called mother and brother."""
+"""Who is that to somebody is nothing else to them, alive or dead: neither kin of another degree, nor their
+spouse, boss or friend, as people speak of them."""
 IS_OF_SPECIES = "is of species"
 """Predicate of an animal of which nobody says whose it is."""
 ANOTHER = "knows another"
 """Predicate of whoever speaks and of "another Bob", who is none of those known by that name."""
 
-_LOOSE = frozenset(
+LOOSE = frozenset(
     """
     friend colleague coworker co-worker neighbour neighbor roommate flatmate housemate classmate teammate mate
-    buddy acquaintance member fan part
+    buddy acquaintance
     """.split()
 )
-"""What anybody may become to one who knows them by name."""
+"""What anybody may become to one who knows them by name: it tells one of several, and excludes nobody but
+kin."""
 _TIED_TO = {"has pet": PET, "reports to": "boss", "is married to": SPOUSE, "is partner of": SPOUSE}
 """What the object is to the subject, by predicate."""
 _IS_OF = re.compile(r"is (?:an? |the )?(?P<kin>[^\W\d_]+(?:-[^\W\d_]+)*) of")
@@ -58,7 +59,7 @@ def kind_of(predicate: str, *, is_subject: bool) -> str | None:
     if plain == IS_OF_SPECIES:
         return PET
     match = None if plain in _TIED_TO else _IS_OF.fullmatch(plain)
-    if match is None or match["kin"] in _LOOSE:
+    if match is None or match["kin"] in ("part", "member", "fan"):
         return None
     return SPOUSE if match["kin"] in _SPOUSES else match["kin"]
 
@@ -66,16 +67,22 @@ def kind_of(predicate: str, *, is_subject: bool) -> str | None:
 def may_be(told: Iterable[Tie], known: frozenset[Tie], *, is_own_name: bool) -> bool:
     """Whether one of whom these ties are known may be the one of whom those are told.
 
-    By a nickname only whoever is known to be that: my aunt Nell is not my manager Ines, who goes by Nell. By
-    their own name all but a pet where a person is known, or the other way round, and kin of another degree.
+    By a nickname only whoever is known to be that: my aunt Nell is not my manager Ines, who goes by Nell;
+    but my friend Nell may be. By their own name all but a pet where a person is known, or the other way
+    round, and kin that is known to be something else.
     """
     return all(
-        tie in known or (is_own_name and not any(_excludes(tie, other) for other in known)) for tie in told
+        tie in known
+        or ((is_own_name or tie.kind in LOOSE) and not any(_excludes(tie, other) for other in known))
+        for tie in told
     )
 
 
 def _excludes(one: Tie, other: Tie) -> bool:
     if PET in (one.kind, other.kind):
         return one.kind != other.kind
-    kinds = {one.kind, other.kind}
-    return one.to == other.to and len(kinds) == 2 and bool(kinds & BLOOD) and kinds <= BLOOD | {SPOUSE}
+    return one.to == other.to and one.kind != other.kind and (_is_kin(one.kind) or _is_kin(other.kind))
+
+
+def _is_kin(kind: str) -> bool:
+    return kind in BLOOD or kind.startswith("step") or kind.endswith("-in-law")

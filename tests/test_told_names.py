@@ -228,6 +228,82 @@ async def test_who_somebody_is_to_the_user_tells_them_from_whoever_goes_by_their
     assert (await service.compare()).agrees
 
 
+async def homes_of_each(service: Service, scope: Scope, name: str) -> list[list[str]]:
+    """Where those live who are called so."""
+    return sorted(
+        [one.object.name for one in detail.relations if one.predicate == "lives in" and one.is_current]
+        for detail in await called(service, scope, name)
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "each"),
+    [
+        (
+            (
+                "My aunt Tibby lives in Leeds.",
+                "My manager Tabitha Okoro goes by Tibby.",
+                "My manager Tibby moved to Rhyl.",
+                "My aunt Tibby moved to Hull.",
+            ),
+            "Tibby",
+            [["Hull"], ["Rhyl"]],
+        ),
+        (
+            (
+                "My colleague Samuel Reyes goes by Sam.",
+                "My neighbour Samantha Kline goes by Sam.",
+                "My neighbour Sam moved to Reno.",
+                "My colleague Sam moved to Dallas.",
+            ),
+            "Sam",
+            [["Dallas"], ["Reno"]],
+        ),
+        (
+            (
+                "My stepmother Jo lives in Kent.",
+                "My mother-in-law Jo lives in Fife.",
+                "My mother Jo lives in Bonn.",
+            ),
+            "Jo",
+            [["Bonn"], ["Fife"], ["Kent"]],
+        ),
+        (
+            ("My brother Paul lives in Metz.", "My boss Paul lives in Nantes."),
+            "Paul",
+            [["Metz"], ["Nantes"]],
+        ),
+        (
+            ("My boss Nell lives in Ghent.", "Another Nell moved to Bonn."),
+            "Nell",
+            [["Bonn"], ["Ghent"]],
+        ),
+    ],
+)
+async def test_who_is_who_is_told_by_ties_where_several_have_the_name(
+    service: Service, scope: Scope, said: tuple[str, ...], name: str, each: list[list[str]]
+) -> None:
+    await say(service, scope, *said)
+    assert await homes_of_each(service, scope, name) == each
+    assert await service.caught_up(20)
+    assert (await service.compare()).agrees
+
+
+async def test_a_tie_that_is_told_again_by_another_name_ends_nothing(service: Service, scope: Scope) -> None:
+    await say(
+        service,
+        scope,
+        "My wife Josephine goes by Posy.",
+        "My wife Posy works at Zara.",
+        "My wife Josephine moved to Hove.",
+    )
+    relations = (await whole(service, scope, "Posy")).relations
+    assert [one.is_current for one in relations if one.predicate == "is married to"] == [True]
+    await say(service, scope, "I slept.", "I slept well.", "I slept in.", "My wife Dagmar is a baker.")
+    ended = (await whole(service, scope, "Posy")).relations
+    assert {one.is_current for one in ended if one.predicate == "is married to"} == {False}
+
+
 async def test_what_is_true_of_one_ends_nothing_of_another_who_has_the_nickname(
     service: Service, scope: Scope
 ) -> None:

@@ -108,7 +108,13 @@ _OTHER_NAME = (
     rf"(?: [{UPPER}][a-z][\w-]{{1,30}})?)"
 )
 # One meets people, and buys another Apple.
+BEGINS_WITH_ANOTHER = re.compile(
+    rf"^(?:Another|A different|Some other|A second) (?P<name>[{UPPER}][a-z][\w-]{{1,30}}"
+    rf"(?: [{UPPER}][a-z][\w-]{{1,30}})?) (?=(?:lives|works|moved|came|called|joined|said|told"
+    r"|wrote|met|likes|loves|hates|plays|studies|teaches|bought|sold|quit|left)\b)"
+)
 _ANOTHER_ONE = (
+    BEGINS_WITH_ANOTHER,
     re.compile(
         r"\b(?:met|meet|meeting|know|knows|knew|saw|ran into|hired|befriended|invited"
         rf"|talk(?:ed|ing)? (?:to|with)|spoke (?:to|with)|work(?:s|ed|ing)? with"

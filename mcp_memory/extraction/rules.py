@@ -21,7 +21,7 @@ from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import Extraction, FoundFact, Passage, Turn
 from mcp_memory.extraction.forms import SPEAKS_OF_TOOLS
 from mcp_memory.extraction.kinship import KIN_CALLED, kin_in
-from mcp_memory.extraction.nicknames import another_of_a_name, called_otherwise
+from mcp_memory.extraction.nicknames import BEGINS_WITH_ANOTHER, another_of_a_name, called_otherwise
 from mcp_memory.extraction.people import MAX_READ, Reader, Talk, Who, note_people, subject_of
 from mcp_memory.extraction.phrases import NAME, named
 from mcp_memory.extraction.procedures import procedure
@@ -170,6 +170,7 @@ def _read_plain(sentence: str, reader: Reader) -> None:
     sentence = _MADE_ME.sub(r"I was \g<did> ", sentence)
     reader.facts.extend(of_contacts(sentence, reader))
     reader.facts.extend(another_of_a_name(sentence, reader))
+    sentence = BEGINS_WITH_ANOTHER.sub(r"\g<name> ", sentence)
     for fact in kin_in(sentence, reader):
         reader.facts.append(fact)
     sentence = _BESIDE_NAME.sub(r"\g<who> ", sentence)

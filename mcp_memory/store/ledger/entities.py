@@ -117,12 +117,17 @@ def _aliases(connection: sa.Connection, scope: Scope, names: Mapping[str, str]) 
 
 
 def find(connection: sa.Connection, scope: Scope, name: str) -> tuple[Entity, ...]:
-    """Visible entities of this id, name or alias: those spelled just so first, then the most mentioned."""
+    """Visible entities of this id, name or alias: those spelled just so first, then those whose own name it
+    is, then the most mentioned."""
     key = name_key(resolving.USER if resolving.is_user(name, UNKNOWN) else name)
     known = resolve(connection, scope, [name, key])
     ids = known.get(name) or known.get(key, ())
     found, _ = page(connection, scope, ids=ids, limit=len(ids) or 1)
-    return tuple(sorted(found, key=lambda one: name not in (one.id, one.name, *one.aliases)))
+
+    def order(one: Entity) -> tuple[bool, bool]:
+        return name not in (one.id, one.name, *one.aliases), name_key(one.name) != key
+
+    return tuple(sorted(found, key=order))
 
 
 def ids(connection: sa.Connection, scope: Scope, prefix: str, limit: int) -> tuple[str, ...]:
@@ -295,8 +300,11 @@ def relations(
     found: dict[tuple[str, str, int, str], Relation] = {}
     for row in connection.execute(query):
         until = min((one for one in (row.valid_until, row.said_until) if one), default=None)
+        is_current = row.state == "active" and (until is None or until > now)
+        # What holds is told once, however often it was said.
+        said_in = "" if is_current else row.memory_id
         found.setdefault(
-            (row.memory_id, row.subject_id, row.predicate, row.object_id),
+            (said_in, row.subject_id, row.predicate, row.object_id),
             Relation(
                 id=row.id,
                 subject=EntityRef(id=row.subject_id, name=row.subject_name, type=row.subject_type),
@@ -304,7 +312,7 @@ def relations(
                 object=EntityRef(id=row.object_id, name=row.object_name, type=row.object_type),
                 valid_from=row.valid_from,
                 valid_until=until,
-                is_current=row.state == "active" and (until is None or until > now),
+                is_current=is_current,
                 memory_id=row.memory_id,
             ),
         )

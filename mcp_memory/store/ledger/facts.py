@@ -114,6 +114,12 @@ def about(connection: sa.Connection, entity_ids: Sequence[str]) -> tuple[str, ..
     return tuple(connection.execute(query).scalars())
 
 
+def relating_to(connection: sa.Connection, entity_ids: Sequence[str]) -> tuple[str, ...]:
+    """Every fact that relates somebody to one of these entities, with all that share its slots."""
+    query = sa.select(schema.relation.c.memory_id).where(schema.relation.c.object_id.in_(entity_ids))
+    return concerned(connection, tuple(connection.execute(query.distinct()).scalars()))
+
+
 def settle(connection: sa.Connection, memory_ids: Iterable[str]) -> tuple[str, ...]:
     """Say anew of these facts, which are all of their slots, which of them hold; answers those that changed.
 
@@ -163,6 +169,7 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
     )
     columns, statement = schema.memory.c, schema.statement.c
     slots: dict[tuple[str, str, str], list[Claim]] = {}
+    filled = _filled_by(connection, ids)
     for some in chunks(ids):
         query = (
             sa.select(
@@ -182,7 +189,7 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
         for row in connection.execute(query):
             claim = Claim(
                 memory_id=row.id,
-                value=row.value,
+                value=filled.get((row.id, row.subject_id, row.slot), row.value),
                 negates=row.negates,
                 said_at=max(row.observed_at, row.said_last or row.observed_at),
                 begins_at=takes_place(row.kind, row.observed_at, row.valid_from),
@@ -203,6 +210,22 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
         new = insert(schema.succession).values(**row, at=ending.at)
         connection.execute(new.on_conflict_do_nothing())
     return ended
+
+
+def _filled_by(connection: sa.Connection, ids: Sequence[str]) -> dict[tuple[str, str, str], str]:
+    """By fact, subject and slot, whom it relates the subject to by what the slot is named after: the boss who
+    is called Nell today, and Ines tomorrow, is one."""
+    relation = schema.relation.c
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for some in chunks(ids):
+        query = (
+            sa.select(relation.memory_id, relation.subject_id, schema.predicate.c.name, relation.object_id)
+            .join(schema.predicate, schema.predicate.c.code == relation.predicate)
+            .where(relation.memory_id.in_(some))
+        )
+        for memory_id, subject_id, predicate, object_id in connection.execute(query):
+            found.setdefault((memory_id, subject_id, digest(predicate)), set()).add(object_id)
+    return {key: next(iter(objects)) for key, objects in found.items() if len(objects) == 1}
 
 
 def takes_place(kind: str, observed_at: datetime, valid_from: datetime | None) -> datetime:

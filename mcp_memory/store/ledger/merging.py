@@ -73,8 +73,14 @@ def _join(connection: sa.Connection, kept_id: str, gone_id: str) -> list[str]:
     ):
         connection.execute(change)
     # What is true of one at a time is so of both together.
-    facts.settle(connection, facts.about(connection, [kept_id]))
+    _settle(connection, [kept_id])
     return concerned
+
+
+def _settle(connection: sa.Connection, entity_ids: Sequence[str]) -> None:
+    facts.settle(
+        connection, (*facts.about(connection, entity_ids), *facts.relating_to(connection, entity_ids))
+    )
 
 
 def join_told(
@@ -88,35 +94,23 @@ def join_told(
     to_index: list[str] = []
     for told in joined.told:
         two = [told.one_id, told.other_id]
+        if parted(connection, two):
+            continue
         if (
             not told.is_of_names
-            or parted(connection, two)
             or _were_named_together(connection, *two, before=(memory.id, *sources))
             or _are_said_to_differ(connection, *two)
         ):
+            if told.is_of_person:
+                naming.share(connection, memory, told)
             continue
         # Whoever is known longer is who both count as.
         kept_id, gone_id = reversed(two) if told.is_one_new else two
         concerned = _join(connection, kept_id, gone_id)
-        _unrelate(connection, memory, kept_id)
         to_index += index_work.enqueue_unless_pending(connection, concerned, memory.recorded_at)
     entities.drop_unmentioned(connection, joined.left)
     to_index += index_work.enqueue_unless_pending(connection, joined.moved, memory.recorded_at)
     return tuple(to_index)
-
-
-def _unrelate(connection: sa.Connection, memory: Memory, entity_id: str) -> None:
-    """Forget that a memory tells an entity to be called as itself."""
-    relation = schema.relation.c
-    also_called = sa.select(schema.predicate.c.code).where(schema.predicate.c.name == naming.ALSO_CALLED)
-    connection.execute(
-        sa.delete(schema.relation).where(
-            relation.memory_id == memory.id,
-            relation.subject_id == entity_id,
-            relation.object_id == entity_id,
-            relation.predicate == also_called.scalar_subquery(),
-        )
-    )
 
 
 def _were_named_together(
@@ -307,7 +301,7 @@ def split(connection: sa.Connection, scope: Scope, home_id: str, now: datetime) 
         sa.update(schema.statement).where(statement.home_id.in_(group)).values(subject_id=home_id),
     ):
         connection.execute(change)
-    facts.settle(connection, facts.about(connection, [root_id, home_id]))
+    _settle(connection, [root_id, home_id])
     for some in chunks(concerned):
         _part_mentions(connection, some, root_id, home_id)
     one, two = sorted((parent_id, home_id))

@@ -59,6 +59,10 @@ class Told:
     """Whether nobody knew the first before."""
     is_of_names: bool
     """Whether the other is known by no names but those which the first is told to have."""
+    is_of_person: bool
+    home_id: str
+    """Whose own the names of the first are by which the memory calls it."""
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ def join(
             connection.execute(_MENTION, {"memory_id": memory.id, "entity_id": other.ref.id})
             relation = NewRelation(subject=found.ref.name, predicate=ALSO_CALLED, object=name)
             joined |= _relate(connection, memory, found, other, relation)
-            told[found.ref.id, other.ref.id] = _told(connection, found, other, called)
+            told[found.ref.id, other.ref.id] = _told(connection, found, other, called, name)
     for relation in named_relations:
         # "Apple" and "apple" may both be here.
         subject, target = (
@@ -161,12 +165,21 @@ def _called_by(entity: NewEntity, *, is_guessed: bool) -> Called:
     return Called(entity.type, (entity.name, *others), is_guessed)
 
 
-def _told(connection: sa.Connection, one: _Named, other: _Named, called: Called) -> Told:
+def _told(connection: sa.Connection, one: _Named, other: _Named, called: Called, name: str) -> Told:
     # What nobody knew of it, this memory may say.
     entity_type = called.type if one.ref.type == UNKNOWN else one.ref.type
     bearer = Called(other.ref.type, _names(connection, other.ref.id), other.is_guessed)
     is_of_names = resolving.is_meant_by(bearer, replace(called, type=entity_type))
-    return Told(one.ref.id, other.ref.id, one.is_new, is_of_names)
+    return Told(one.ref.id, other.ref.id, one.is_new, is_of_names, entity_type == "person", one.home_id, name)
+
+
+def share(connection: sa.Connection, memory: Memory, told: Told) -> None:
+    """Let somebody have a name that another has, and is not one with: a memory tells so."""
+    domain = _domain_of(memory)
+    named = {"domain": domain, "key": name_key(told.name), "home_id": told.home_id}
+    form = resolving.written_form(told.name)
+    connection.execute(_ALIAS, {**named, "alias": told.name, "entity_id": told.one_id, "form": form})
+    connection.execute(_SPELL, {**named, "memory_id": memory.id, "name": told.name})
 
 
 def _relate(
