@@ -508,3 +508,51 @@ async def test_nothing_is_left_of_who_was_joined_when_all_is_forgotten(
     with pytest.raises(EntityNotFound):
         await whole(service, scope, "Mags")
     assert (await service.compare()).agrees
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        (
+            "My neighbour Zachary Blythe goes by Moonbeam.",
+            "Moonbeam lives in Crewe.",
+            "Zachary Blythe works at Asda.",
+        ),
+        (
+            "Moonbeam lives in Crewe.",
+            "My neighbour Zachary Blythe goes by Moonbeam.",
+            "Zachary Blythe works at Asda.",
+        ),
+    ],
+)
+async def test_that_two_are_one_is_forgotten_with_all_that_told_it(
+    service: Service, scope: Scope, said: tuple[str, ...]
+) -> None:
+    ids = await say(service, scope, *said)
+    told = ids[said.index("My neighbour Zachary Blythe goes by Moonbeam.")]
+    assert await are_one(service, scope, "Moonbeam", "Zachary Blythe")
+    assert await service.caught_up(20)
+    await service.forget(scope, ForgetRequest(ids=(told,)))
+    assert not await are_one(service, scope, "Moonbeam", "Zachary Blythe")
+    for name, texts in (
+        ("Moonbeam", {"Moonbeam lives in Crewe."}),
+        ("Zachary Blythe", {"Zachary Blythe works at Asda."}),
+    ):
+        detail = await whole(service, scope, name)
+        assert (detail.entity.aliases, {one.text for one in detail.facts}) == ((), texts)
+    assert await service.caught_up(20)
+    assert (await service.compare()).agrees
+
+
+async def test_what_another_memory_still_tells_stays_when_one_that_told_it_is_forgotten(
+    service: Service, scope: Scope
+) -> None:
+    first, _, _ = await say(
+        service,
+        scope,
+        "I met Zachary Blythe, everyone calls him Moonbeam.",
+        "Moonbeam lives in Crewe.",
+        "As I said, Zachary Blythe goes by Moonbeam.",
+    )
+    await service.forget(scope, ForgetRequest(ids=(first,)))
+    assert await are_one(service, scope, "Moonbeam", "Zachary Blythe")

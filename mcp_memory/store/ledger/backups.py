@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import EntityType, Memory, Merged, NewEntity, NewRelation
-from mcp_memory.store.ledger import memories, schema, writing
+from mcp_memory.store.ledger import memories, merging, schema, writing
 from mcp_memory.store.ledger.facts import Statement
 from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of
 from mcp_memory.store.ledger.writing import Draft
@@ -72,6 +72,11 @@ def _draft(connection: sa.Connection, memory: Memory, fingerprint: str) -> Draft
         is_guessed |= is_guess
     sources = sa.select(schema.source.c.source_id).where(schema.source.c.memory_id == memory.id)
     called = {home_id: names[0] for home_id, (_, names) in spelled.items()}
+    for join in merging.told_joins(connection, [memory.id]):
+        # As it was told: one who goes by the other's name, too.
+        if join.one_home in spelled and join.other_home in spelled:
+            spelled[join.one_home][1].extend(spelled.pop(join.other_home)[1])
+            called[join.other_home] = called[join.one_home]
     return Draft(
         memory,
         tuple(
@@ -122,6 +127,8 @@ def _relations(
             valid_until=row.valid_until,
         )
         for row in connection.execute(query)
+        # Of one who counts as another there is nothing to say.
+        if names[row.subject_home] != names[row.object_home]
     )
 
 

@@ -14,7 +14,16 @@ from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory import residue
 from mcp_memory.models import Hidden, Kept, Receipt, Scope
-from mcp_memory.store.ledger import entities, extractions, facts, index_work, schema, writes
+from mcp_memory.store.ledger import (
+    entities,
+    extractions,
+    facts,
+    index_work,
+    merging,
+    schema,
+    unlinking,
+    writes,
+)
 from mcp_memory.store.ledger.rows import visible
 from mcp_memory.store.ledger.schema import chunks, new_id
 
@@ -305,12 +314,14 @@ def erase(connection: sa.Connection, forgetting_id: str) -> tuple[tuple[str, ...
     """Delete what is hidden under this id; answers the ids of memories and of entities nothing mentions any
     more."""
     removed = _members(connection, forgetting_id)
+    told = merging.told_joins(connection, removed)
     mentioned: set[str] = set()
     for some in chunks(removed):
         named = sa.select(schema.mention.c.entity_id).where(schema.mention.c.memory_id.in_(some))
         mentioned.update(connection.execute(named).scalars())
         connection.execute(sa.delete(schema.memory).where(schema.memory.c.id.in_(some)))
-    orphans = entities.drop_unmentioned(connection, mentioned)
+    # Who is one with whom was told by what is gone.
+    orphans = entities.drop_unmentioned(connection, unlinking.part_untold(connection, told, mentioned))
     unused = ~sa.exists().where(schema.relation.c.predicate == schema.predicate.c.code)
     connection.execute(sa.delete(schema.predicate).where(unused))
     index_work.mark_done(connection, removed)

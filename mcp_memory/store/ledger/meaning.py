@@ -114,7 +114,7 @@ def may_be_meant(
     """
     if not bearers:
         return bearers
-    key = name_key(names[0])
+    key, form = name_key(names[0]), resolving.written_form(names[0])
     if key in telling.others:
         # Whoever this very memory made known is the other one.
         return [row for row in bearers if not _is_known_before(connection, row.entity_id, telling.memory_ids)]
@@ -134,7 +134,7 @@ def may_be_meant(
             if ties.may_be(
                 told,
                 known[row.entity_id],
-                is_own_name=name_key(row.name) == key or row.home_id in understood,
+                is_own_name=resolving.written_form(row.name) == form or row.home_id in understood,
             )
         ]
         bearers = (

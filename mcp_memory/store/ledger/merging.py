@@ -73,11 +73,11 @@ def _join(connection: sa.Connection, kept_id: str, gone_id: str) -> list[str]:
     ):
         connection.execute(change)
     # What is true of one at a time is so of both together.
-    _settle(connection, [kept_id])
+    settle(connection, [kept_id])
     return concerned
 
 
-def _settle(connection: sa.Connection, entity_ids: Sequence[str]) -> None:
+def settle(connection: sa.Connection, entity_ids: Sequence[str]) -> None:
     facts.settle(
         connection, (*facts.about(connection, entity_ids), *facts.relating_to(connection, entity_ids))
     )
@@ -93,8 +93,9 @@ def join_told(
     against it; answers the memories whose place in the graph has changed. `split` takes it back."""
     to_index: list[str] = []
     for told in joined.told:
-        two = [told.one_id, told.other_id]
-        if parted(connection, two):
+        # What the same memory told before may have joined them already, or others.
+        two = [naming.counts_as(connection, one) for one in (told.one_home, told.other_home)]
+        if two[0] == two[1] or parted(connection, two):
             continue
         if (
             not told.is_of_names
@@ -229,6 +230,55 @@ def told(connection: sa.Connection, scope: Scope) -> tuple[tuple[str, str], ...]
     return tuple((one, other) for one, other in connection.execute(query))
 
 
+class ToldJoin(NamedTuple):
+    """Two entities that were joined because memories told so, by their own ids."""
+
+    one_home: str
+    other_home: str
+
+
+def told_joins(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[ToldJoin, ...]:
+    """Those that some of these memories told."""
+    relation = schema.relation.c
+    found: dict[ToldJoin, None] = {}
+    for some in chunks(memory_ids):
+        query = _TOLD_JOINS.where(relation.memory_id.in_(some))
+        found.update((ToldJoin(*row), None) for row in connection.execute(query).all())
+    return tuple(found)
+
+
+_TOLD_JOINS = (
+    sa.select(schema.relation.c.subject_home, schema.relation.c.object_home)
+    .join(schema.predicate, schema.predicate.c.code == schema.relation.c.predicate)
+    .where(
+        schema.predicate.c.name == naming.ALSO_CALLED,
+        # Whoever counts as one was believed to be.
+        schema.relation.c.subject_id == schema.relation.c.object_id,
+    )
+    .distinct()
+)
+
+
+def is_told(connection: sa.Connection, join: ToldJoin) -> bool:
+    """Whether a memory still tells it."""
+    relation = schema.relation.c
+    either = [(join.one_home, join.other_home), (join.other_home, join.one_home)]
+    homes = sa.tuple_(relation.subject_home, relation.object_home)
+    return connection.execute(_TOLD_JOINS.where(homes.in_(either)).limit(1)).first() is not None
+
+
+def joined_by(connection: sa.Connection, join: ToldJoin) -> tuple[str, str] | None:
+    """Whom the two count as, and which of them was merged into the other; None where neither was, or one is
+    no more."""
+    entity, alias = schema.entity.c, schema.alias.c
+    for home_id, into in (join, (join.other_home, join.one_home)):
+        merged = sa.select(entity.id).where(entity.id == home_id, entity.merged_into == into)
+        root = sa.select(alias.entity_id).where(alias.home_id == home_id).limit(1)
+        if connection.execute(merged).first() and (one := connection.execute(root).scalar_one_or_none()):
+            return one, home_id
+    return None
+
+
 class Merge(NamedTuple):
     """A merge, in words that another ledger understands."""
 
@@ -240,10 +290,12 @@ class Merge(NamedTuple):
 
 
 def merges(connection: sa.Connection) -> tuple[Merge, ...]:
-    """All merges that hold, those of the merged before those they were merged into."""
+    """All merges that hold and that no memory tells, those of the merged before those they were merged
+    into."""
+    told = {frozenset(row) for row in connection.execute(_TOLD_JOINS).all()}
     kept, gone = schema.entity.alias(), schema.entity.alias()
     query = (
-        sa.select(kept.c.domain, kept.c.name, kept.c.type, gone.c.name, gone.c.type)
+        sa.select(kept.c.domain, kept.c.name, kept.c.type, gone.c.name, gone.c.type, kept.c.id, gone.c.id)
         .join(gone, gone.c.merged_into == kept.c.id)
         .order_by(gone.c.created_at.desc(), gone.c.id)
     )
@@ -251,7 +303,8 @@ def merges(connection: sa.Connection) -> tuple[Merge, ...]:
         Merge(
             domain, name_key(kept_name), cast(EntityType, kept_type), name_key(name), cast(EntityType, type_)
         )
-        for domain, kept_name, kept_type, name, type_ in connection.execute(query)
+        for domain, kept_name, kept_type, name, type_, kept_id, gone_id in connection.execute(query)
+        if frozenset((kept_id, gone_id)) not in told
     )
 
 
@@ -289,6 +342,18 @@ def split(connection: sa.Connection, scope: Scope, home_id: str, now: datetime) 
     if other is None:
         return None
     root_id, parent_id, part = other
+    concerned = take_apart(connection, root_id, home_id)
+    one, two = sorted((parent_id, home_id))
+    connection.execute(insert(schema.apart).values(one_id=one, other_id=two).on_conflict_do_nothing())
+    # All that was said of it by its own names may be forgotten by now.
+    removed = entities.drop_unmentioned(connection, [root_id])
+    kept = _visible(connection, scope, root_id)
+    to_index = index_work.enqueue_unless_pending(connection, concerned, now)
+    return Regrouped(kept, part, _count(connection, scope, home_id), removed, to_index)
+
+
+def take_apart(connection: sa.Connection, root_id: str, home_id: str) -> list[str]:
+    """Let one that counts as another count as itself; answers the memories concerned."""
     group = entities.members(connection, home_id)
     alias, relation, statement = schema.alias.c, schema.relation.c, schema.statement.c
     spelled = sa.select(schema.spelling.c.memory_id).where(schema.spelling.c.home_id.in_(group))
@@ -301,19 +366,13 @@ def split(connection: sa.Connection, scope: Scope, home_id: str, now: datetime) 
         sa.update(schema.statement).where(statement.home_id.in_(group)).values(subject_id=home_id),
     ):
         connection.execute(change)
-    _settle(connection, [root_id, home_id])
+    settle(connection, [root_id, home_id])
     for some in chunks(concerned):
-        _part_mentions(connection, some, root_id, home_id)
-    one, two = sorted((parent_id, home_id))
-    connection.execute(insert(schema.apart).values(one_id=one, other_id=two).on_conflict_do_nothing())
-    # All that was said of it by its own names may be forgotten by now.
-    removed = entities.drop_unmentioned(connection, [root_id])
-    kept = _visible(connection, scope, root_id)
-    to_index = index_work.enqueue_unless_pending(connection, concerned, now)
-    return Regrouped(kept, part, _count(connection, scope, home_id), removed, to_index)
+        part_mentions(connection, some, root_id, home_id)
+    return concerned
 
 
-def _part_mentions(connection: sa.Connection, memory_ids: Sequence[str], root_id: str, home_id: str) -> None:
+def part_mentions(connection: sa.Connection, memory_ids: Sequence[str], root_id: str, home_id: str) -> None:
     """Mentions of those who call it by a name of its own; and no more of the other, where that was all."""
     connection.execute(
         insert(schema.mention)

@@ -51,17 +51,16 @@ class _Named:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Two whom a memory tells to be one: ids of who goes by another name, and of who has it."""
+    """Two whom a memory tells to be one, by whose names it calls them: who goes by another name, and who has
+    it."""
 
-    one_id: str
-    other_id: str
+    one_home: str
+    other_home: str
     is_one_new: bool
     """Whether nobody knew the first before."""
     is_of_names: bool
     """Whether the other is known by no names but those which the first is told to have."""
     is_of_person: bool
-    home_id: str
-    """Whose own the names of the first are by which the memory calls it."""
     name: str
 
 
@@ -170,15 +169,22 @@ def _told(connection: sa.Connection, one: _Named, other: _Named, called: Called,
     entity_type = called.type if one.ref.type == UNKNOWN else one.ref.type
     bearer = Called(other.ref.type, _names(connection, other.ref.id), other.is_guessed)
     is_of_names = resolving.is_meant_by(bearer, replace(called, type=entity_type))
-    return Told(one.ref.id, other.ref.id, one.is_new, is_of_names, entity_type == "person", one.home_id, name)
+    return Told(one.home_id, other.home_id, one.is_new, is_of_names, entity_type == "person", name)
+
+
+def counts_as(connection: sa.Connection, home_id: str) -> str:
+    """Whom the one counts as who has some names by itself."""
+    alias = schema.alias.c
+    query = sa.select(alias.entity_id).where(alias.home_id == home_id).limit(1)
+    return connection.execute(query).scalar_one()
 
 
 def share(connection: sa.Connection, memory: Memory, told: Told) -> None:
     """Let somebody have a name that another has, and is not one with: a memory tells so."""
     domain = _domain_of(memory)
-    named = {"domain": domain, "key": name_key(told.name), "home_id": told.home_id}
-    form = resolving.written_form(told.name)
-    connection.execute(_ALIAS, {**named, "alias": told.name, "entity_id": told.one_id, "form": form})
+    named = {"domain": domain, "key": name_key(told.name), "home_id": told.one_home}
+    form, entity_id = resolving.written_form(told.name), counts_as(connection, told.one_home)
+    connection.execute(_ALIAS, {**named, "alias": told.name, "entity_id": entity_id, "form": form})
     connection.execute(_SPELL, {**named, "memory_id": memory.id, "name": told.name})
 
 
@@ -252,7 +258,7 @@ def _entity_for(
     is_new = found is None
     if found is None:
         home_id = new_id("e")
-        same = _known_otherwise(connection, domain, called)
+        same = _known_otherwise(connection, domain, called, telling)
         connection.execute(
             insert(schema.entity).values(
                 id=home_id,
@@ -346,10 +352,13 @@ def _known_by_name(
     return _Named(row.home_id, ref, row.is_guessed)
 
 
-def _known_otherwise(connection: sa.Connection, domain: str, called: Called) -> EntityRef | None:
-    """The one entity that has this name in another written form."""
+def _known_otherwise(
+    connection: sa.Connection, domain: str, called: Called, telling: Telling
+) -> EntityRef | None:
+    """The one entity that has this name in another written form, and may be meant by it."""
     form = resolving.written_form(called.names[0])
-    rows = connection.execute(_CALLED_BY_FORM, {"domain": domain, "form": form}).all()
+    bearers = connection.execute(_CALLED_BY_FORM, {"domain": domain, "form": form}).all()
+    rows = meaning.may_be_meant(connection, bearers, called.names, telling)
     refs = {row.entity_id: EntityRef(id=row.entity_id, name=row.name, type=row.known_type) for row in rows}
     guessed = {row.entity_id for row in rows if row.is_guessed}
     known = [Called(ref.type, _names(connection, ref.id), ref.id in guessed) for ref in refs.values()]
