@@ -9,12 +9,13 @@ from mcp_memory.config import ForgetConfig
 from mcp_memory.embedding import Embedder
 from mcp_memory.entities import Entities
 from mcp_memory.errors import NothingHidden, PlanExpired, PlanNotFound
-from mcp_memory.models import ForgetPlan, ForgetRequest, ForgetResult, Scope
+from mcp_memory.models import Entity, ForgetPlan, ForgetRequest, ForgetResult, Scope, name_key
 from mcp_memory.news import News
 from mcp_memory.resolving import is_user
 from mcp_memory.retrieval import CANDIDATES
 from mcp_memory.store import Store
 from mcp_memory.store.candidates import IDS_PER_FILTER, Filter
+from mcp_memory.store.ledger import entities as known_entities
 from mcp_memory.store.ledger import forgetting, memories, plans
 from mcp_memory.store.ledger.memories import Selection
 
@@ -40,12 +41,12 @@ class Forgetting:
 
     async def plan(self, scope: Scope, request: ForgetRequest, patience: float) -> ForgetPlan:
         """What a wide request would forget; indexes that are being opened are waited for so many seconds.
-        Raises EntityNotFound."""
+        Raises EntityNotFound, and InvalidInput for a name that several have."""
         now = datetime.now(UTC)
-        meant = () if request.entity is None else await self._entities.named(scope, request.entity)
+        meant = None if request.entity is None else await self._entities.one(scope, "entity", request.entity)
         selection = Selection(
-            entity_ids=tuple(one.id for one in meant),
-            names=tuple({name for one in meant for name in (one.name, *one.aliases) if _is_a_name(name)}),
+            entity_ids=() if meant is None else (meant.id,),
+            names=() if meant is None else await self._own_names(scope, meant),
             session_id=request.session,
             before=request.before,
             ids=None if request.query is None else await self._about(scope, request.query, now, patience),
@@ -60,6 +61,12 @@ class Forgetting:
             examples=chosen[:PLAN_EXAMPLES],
             expires_at=now + self._plan_life,
         )
+
+    async def _own_names(self, scope: Scope, meant: Entity) -> tuple[str, ...]:
+        """The names of an entity that nobody else has: who says one of them means it, whoever noticed."""
+        names = {name_key(name): name for name in (meant.name, *meant.aliases) if _is_a_name(name)}
+        bearers = await self._ledger.read(known_entities.resolve, scope, list(names))
+        return tuple(name for key, name in names.items() if set(bearers.get(key, ())) <= {meant.id})
 
     async def _about(self, scope: Scope, query: str, now: datetime, patience: float) -> tuple[str, ...]:
         """Memories that have every word of a query, or say nearly the same in other words."""

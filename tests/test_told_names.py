@@ -11,7 +11,7 @@ import pytest
 
 from mcp_memory.config import Config, load
 from mcp_memory.embedding import MemoryEmbedder, create_embedder
-from mcp_memory.errors import EntityNotFound
+from mcp_memory.errors import EntityNotFound, InvalidInput
 from mcp_memory.models import (
     AddRequest,
     EntitiesRequest,
@@ -556,3 +556,17 @@ async def test_what_another_memory_still_tells_stays_when_one_that_told_it_is_fo
     )
     await service.forget(scope, ForgetRequest(ids=(first,)))
     assert await are_one(service, scope, "Moonbeam", "Zachary Blythe")
+
+
+async def test_whom_to_forget_is_asked_where_several_have_the_name_and_the_other_is_left(
+    service: Service, scope: Scope
+) -> None:
+    await say(service, scope, "My boss Ines Duarte goes by Nell.", "My aunt Nell lives in Hull.")
+    with pytest.raises(InvalidInput, match="several are called 'Nell'; give an id"):
+        await service.forget(scope, ForgetRequest(entity="Nell"))
+    planned = await service.forget(scope, ForgetRequest(entity="Ines Duarte"))
+    assert planned.plan is not None
+    assert "My aunt Nell lives in Hull." not in [one.text for one in planned.plan.examples]
+    await service.forget(scope, ForgetRequest(plan_id=planned.plan.plan_id))
+    (aunt,) = await called(service, scope, "Nell")
+    assert {"Nell lives in Hull.", "Nell is the user's aunt."} <= {one.text for one in aunt.facts}
