@@ -386,14 +386,17 @@ async def test_a_type_that_rules_guess_makes_nobody_two(service: Service, scope:
     assert len(await names(service, scope)) == 3
 
 
-async def test_a_name_that_two_have_finds_and_forgets_both(service: Service, scope: Scope) -> None:
+async def test_a_name_that_two_have_finds_both_and_forgets_neither(service: Service, scope: Scope) -> None:
     one = await add(service, scope, "The office moved.", person("Paris"))
     two = await add(service, scope, "The office is new.", {"name": "Paris", "type": "place"})
     found = await service.search(scope, SearchRequest(query="office", entity="Paris"))
     assert {hit.memory.id for hit in found.hits} == {one, two}
-    plan = (await service.forget(scope, ForgetRequest(entity="Paris"))).plan
-    assert plan is not None
-    assert plan.count == 2
+    with pytest.raises(InvalidInput, match="several are called 'Paris'; give an id"):
+        await service.forget(scope, ForgetRequest(entity="Paris"))
+    for entity in (await service.entities(scope, EntitiesRequest(query="Paris"))).entities:
+        plan = (await service.forget(scope, ForgetRequest(entity=entity.id))).plan
+        assert plan is not None
+        assert plan.count == 1
 
 
 async def test_a_type_that_was_not_known_is_learned(service: Service, scope: Scope) -> None:
