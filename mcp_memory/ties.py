@@ -20,6 +20,8 @@ BLOOD = frozenset(
 spouse, boss or friend, as people speak of them."""
 IS_OF_SPECIES = "is of species"
 """Predicate of an animal of which nobody says whose it is."""
+ALSO_CALLED = "is also called"
+"""Relation of two whom a memory tells to be one, where something else speaks against it."""
 ANOTHER = "knows another"
 """Predicate of whoever speaks and of "another Bob", who is none of those known by that name."""
 

@@ -98,9 +98,7 @@ def _aliases(connection: sa.Connection, scope: Scope, names: Mapping[str, str]) 
         said = (
             sa.exists()
             .where(
-                schema.spelling.c.domain == schema.alias.c.domain,
-                schema.spelling.c.key == schema.alias.c.key,
-                schema.spelling.c.home_id == schema.alias.c.home_id,
+                schema.IS_SPELLED,
                 schema.spelling.c.memory_id == schema.memory.c.id,
             )
             .where(visible(scope, by_id=True))
@@ -449,9 +447,7 @@ def _names_left(connection: sa.Connection, home_id: str) -> list[tuple[str, list
         sa.select(schema.alias.c.domain, schema.alias.c.key, schema.alias.c.alias, schema.spelling.c.name)
         .outerjoin(
             schema.spelling,
-            (schema.spelling.c.domain == schema.alias.c.domain)
-            & (schema.spelling.c.key == schema.alias.c.key)
-            & (schema.spelling.c.home_id == schema.alias.c.home_id),
+            schema.IS_SPELLED,
         )
         .where(schema.alias.c.home_id == home_id)
     )

@@ -271,9 +271,7 @@ def words_of(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str,
             schema.spelling.c.name, schema.spelling.c.key, schema.alias.c.alias, schema.alias.c.form
         ).join(
             schema.alias,
-            (schema.alias.c.domain == schema.spelling.c.domain)
-            & (schema.alias.c.key == schema.spelling.c.key)
-            & (schema.alias.c.home_id == schema.spelling.c.home_id),
+            schema.IS_SPELLED,
         )
         for row in connection.execute(names.where(schema.spelling.c.memory_id.in_(some))):
             words.extend(row)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory import resolving, ties
-from mcp_memory.models import NewEntity, NewRelation, name_key
+from mcp_memory.models import FUNCTIONAL, NewEntity, NewRelation, name_key
 from mcp_memory.store.ledger import schema
 from mcp_memory.ties import Tie
 
@@ -185,25 +185,54 @@ def _understood(connection: sa.Connection, source_ids: Sequence[str], key: str) 
 
 def _known_ties(connection: sa.Connection, entity_id: str) -> frozenset[Tie]:
     """Who an entity is known to be to others."""
+    found: set[Tie] = set()
+    for one in related(connection, entity_id):
+        kind = ties.kind_of(one.predicate, is_subject=one.is_subject)
+        if kind == ties.PET:
+            found.add(Tie(kind, ""))
+        elif kind is not None and one.is_personal:
+            found.add(Tie(kind, one.end_id))
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """How an entity is related to another, seen from it."""
+
+    predicate: str
+    is_subject: bool
+    end_id: str
+    is_personal: bool
+    """Whether the other is a person."""
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        return self.predicate, self.is_subject
+
+    @property
+    def is_only(self) -> bool:
+        """Whether there is one such relation at a time."""
+        return self.is_subject and name_key(self.predicate) in FUNCTIONAL
+
+
+def related(connection: sa.Connection, entity_id: str) -> frozenset[Related]:
+    """All that an entity is related to, but by being said to be the same."""
     relation = schema.relation.c
     is_subject = relation.subject_id == entity_id
     end_id = sa.case((is_subject, relation.object_id), else_=relation.subject_id)
     query = (
-        sa.select(schema.predicate.c.name, is_subject.label("is_subject"), schema.entity.c.id)
-        .add_columns(schema.entity.c.type)
+        sa.select(
+            schema.predicate.c.name, is_subject.label("is_subject"), schema.entity.c.id, schema.entity.c.type
+        )
         .select_from(schema.relation)
         .join(schema.predicate, schema.predicate.c.code == relation.predicate)
         .join(schema.entity, schema.entity.c.id == end_id)
-        .where(is_subject | (relation.object_id == entity_id))
+        .where(is_subject | (relation.object_id == entity_id), schema.predicate.c.name != ties.ALSO_CALLED)
     )
-    found: set[Tie] = set()
-    for predicate, subject, end, end_type in connection.execute(query):
-        kind = ties.kind_of(predicate, is_subject=bool(subject))
-        if kind == ties.PET:
-            found.add(Tie(kind, ""))
-        elif kind is not None and end_type == "person":
-            found.add(Tie(kind, end))
-    return frozenset(found)
+    return frozenset(
+        Related(name, bool(subject), end, entity_type == "person")
+        for name, subject, end, entity_type in connection.execute(query)
+    )
 
 
 def correct(
@@ -251,9 +280,7 @@ def _otherwise(
         sa.select(spelling.memory_id, spelling.home_id, alias.entity_id, spelling.name)
         .join(
             schema.alias,
-            (alias.domain == spelling.domain)
-            & (alias.key == spelling.key)
-            & (alias.home_id == spelling.home_id),
+            schema.IS_SPELLED,
         )
         .where(
             spelling.memory_id.in_(memory_ids),
@@ -275,9 +302,7 @@ def _means_in_another_way(
         sa.select(spelling.memory_id)
         .join(
             schema.alias,
-            (alias.domain == spelling.domain)
-            & (alias.key == spelling.key)
-            & (alias.home_id == spelling.home_id),
+            schema.IS_SPELLED,
         )
         .where(
             spelling.memory_id == memory_id,

@@ -14,9 +14,8 @@ from typing import NamedTuple, cast
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_memory import resolving
+from mcp_memory import resolving, ties
 from mcp_memory.models import (
-    FUNCTIONAL,
     Entity,
     EntityRef,
     EntityType,
@@ -24,7 +23,7 @@ from mcp_memory.models import (
     Scope,
     name_key,
 )
-from mcp_memory.store.ledger import entities, facts, index_work, naming, schema
+from mcp_memory.store.ledger import entities, facts, index_work, meaning, naming, schema
 from mcp_memory.store.ledger.rows import visible
 from mcp_memory.store.ledger.schema import chunks
 
@@ -136,7 +135,7 @@ def _were_named_together(
 
 def _are_said_to_differ(connection: sa.Connection, one_id: str, other_id: str) -> bool:
     """Whether what is known of somebody makes another, of whom only names are told, somebody else."""
-    one, other = _related(connection, one_id), _related(connection, other_id)
+    one, other = meaning.related(connection, one_id), meaning.related(connection, other_id)
     is_known = naming.is_typed(connection, other_id)
     if not is_known and (other or facts.about(connection, [other_id])):
         # A dog may be called Bob, too.
@@ -162,46 +161,6 @@ def _are_said_to_differ(connection: sa.Connection, one_id: str, other_id: str) -
     return connection.execute(otherwise).first() is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Related:
-    """How an entity is related to another, seen from it."""
-
-    predicate: str
-    is_subject: bool
-    end_id: str
-    is_personal: bool
-    """Whether the other is a person."""
-
-    @property
-    def key(self) -> tuple[str, bool]:
-        return self.predicate, self.is_subject
-
-    @property
-    def is_only(self) -> bool:
-        """Whether there is one such relation at a time."""
-        return self.is_subject and name_key(self.predicate) in FUNCTIONAL
-
-
-def _related(connection: sa.Connection, entity_id: str) -> frozenset[_Related]:
-    """All that an entity is related to, but by being said to be the same."""
-    relation = schema.relation.c
-    is_subject = relation.subject_id == entity_id
-    end_id = sa.case((is_subject, relation.object_id), else_=relation.subject_id)
-    query = (
-        sa.select(
-            schema.predicate.c.name, is_subject.label("is_subject"), schema.entity.c.id, schema.entity.c.type
-        )
-        .select_from(schema.relation)
-        .join(schema.predicate, schema.predicate.c.code == relation.predicate)
-        .join(schema.entity, schema.entity.c.id == end_id)
-        .where(is_subject | (relation.object_id == entity_id), schema.predicate.c.name != naming.ALSO_CALLED)
-    )
-    return frozenset(
-        _Related(name, bool(subject), end, entity_type == "person")
-        for name, subject, end, entity_type in connection.execute(query)
-    )
-
-
 def joined(connection: sa.Connection, entity_ids: Sequence[str]) -> tuple[str, ...]:
     """Ids of those who count as one of these and are another by themselves."""
     alias = schema.alias.c
@@ -221,7 +180,7 @@ def told(connection: sa.Connection, scope: Scope) -> tuple[tuple[str, str], ...]
         .join(schema.predicate, schema.predicate.c.code == relation.predicate)
         .join(schema.memory, schema.memory.c.id == relation.memory_id)
         .where(
-            schema.predicate.c.name == naming.ALSO_CALLED,
+            schema.predicate.c.name == ties.ALSO_CALLED,
             relation.subject_id != relation.object_id,
             visible(scope),
         )
@@ -251,7 +210,7 @@ _TOLD_JOINS = (
     sa.select(schema.relation.c.subject_home, schema.relation.c.object_home)
     .join(schema.predicate, schema.predicate.c.code == schema.relation.c.predicate)
     .where(
-        schema.predicate.c.name == naming.ALSO_CALLED,
+        schema.predicate.c.name == ties.ALSO_CALLED,
         # Whoever counts as one was believed to be.
         schema.relation.c.subject_id == schema.relation.c.object_id,
     )
@@ -383,9 +342,7 @@ def part_mentions(connection: sa.Connection, memory_ids: Sequence[str], root_id:
         sa.select(schema.spelling.c.memory_id)
         .join(
             schema.alias,
-            (schema.alias.c.domain == schema.spelling.c.domain)
-            & (schema.alias.c.key == schema.spelling.c.key)
-            & (schema.alias.c.home_id == schema.spelling.c.home_id),
+            schema.IS_SPELLED,
         )
         .where(schema.alias.c.entity_id == root_id)
     )
@@ -425,9 +382,7 @@ def _member(connection: sa.Connection, scope: Scope, home_id: str) -> tuple[str,
         .join(schema.entity, schema.entity.c.id == sa.literal(home_id))
         .join(
             schema.spelling,
-            (spelling.domain == alias.domain)
-            & (spelling.key == alias.key)
-            & (spelling.home_id == alias.home_id),
+            schema.IS_SPELLED,
         )
         .join(schema.memory, schema.memory.c.id == spelling.memory_id)
         .where(alias.home_id.in_(group), schema.entity.c.merged_into.is_not(None), visible(scope))

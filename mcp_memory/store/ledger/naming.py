@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
-from mcp_memory import resolving
+from mcp_memory import resolving, ties
 from mcp_memory.models import (
     EntityRef,
     EntityType,
@@ -28,8 +28,6 @@ from mcp_memory.store.ledger.schema import chunks, new_id
 
 UNKNOWN: EntityType = "concept"
 """What is said by who knows no better."""
-ALSO_CALLED = "is also called"
-"""Relation of two whom a memory tells to be one, where something else speaks against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,7 @@ def join(
                 _SPELL, {**spelled, "key": name_key(name), "home_id": other.home_id, "name": name}
             )
             connection.execute(_MENTION, {"memory_id": memory.id, "entity_id": other.ref.id})
-            relation = NewRelation(subject=found.ref.name, predicate=ALSO_CALLED, object=name)
+            relation = NewRelation(subject=found.ref.name, predicate=ties.ALSO_CALLED, object=name)
             joined |= _relate(connection, memory, found, other, relation)
             told[found.ref.id, other.ref.id] = _told(connection, found, other, called, name)
     for relation in named_relations:
@@ -421,9 +419,7 @@ def named(connection: sa.Connection, memory: Memory, name: str) -> tuple[str, st
         sa.select(schema.alias.c.home_id, schema.alias.c.entity_id)
         .join(
             schema.spelling,
-            (schema.spelling.c.domain == schema.alias.c.domain)
-            & (schema.spelling.c.key == schema.alias.c.key)
-            & (schema.spelling.c.home_id == schema.alias.c.home_id),
+            schema.IS_SPELLED,
         )
         .where(
             schema.spelling.c.memory_id == memory.id,

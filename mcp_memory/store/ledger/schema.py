@@ -165,6 +165,12 @@ spelling = sa.Table(
         ["domain", "key", "home_id"], ["alias.domain", "alias.key", "alias.home_id"], ondelete="CASCADE"
     ),
 )
+IS_SPELLED = (
+    (spelling.c.domain == alias.c.domain)
+    & (spelling.c.key == alias.c.key)
+    & (spelling.c.home_id == alias.c.home_id)
+)
+"""Joins a name, as a memory spells it, with whose it is."""
 mention = sa.Table(
     "mention",
     _schema,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import name_key
-from mcp_memory.store.ledger import entities, index_work, merging, schema
+from mcp_memory.store.ledger import entities, index_work, merging, naming, schema
 from mcp_memory.store.ledger.schema import chunks, new_id
 
 
@@ -59,7 +59,8 @@ def _groups(connection: sa.Connection, home_id: str) -> list[set[str]]:
     for memory_id, key in connection.execute(used.order_by(spelling.key)):
         together.setdefault(memory_id, set()).add(key)
     groups: list[set[str]] = []
-    for keys in together.values():
+    # Most memories use the same names.
+    for keys in set(map(frozenset, together.values())):
         joined = set(keys).union(*(group for group in groups if not group.isdisjoint(keys)))
         groups = [*(group for group in groups if group.isdisjoint(keys)), joined]
     return sorted(groups, key=sorted)
@@ -73,8 +74,7 @@ def _found(connection: sa.Connection, home_id: str, keys: Sequence[str], concern
     written = sa.select(spelling.memory_id, spelling.name).where(by_name).order_by(spelling.key)
     said = connection.execute(written).all()
     memory_ids = tuple(dict.fromkeys(memory_id for memory_id, _ in said))
-    root = sa.select(alias.entity_id).where(alias.home_id == home_id).limit(1)
-    root_id = connection.execute(root).scalar_one()
+    root_id = naming.counts_as(connection, home_id)
     found_id = new_id("e")
     values = dict(zip(entity.keys(), row, strict=True))
     values |= {"id": found_id, "name": said[0].name, "merged_into": None}
