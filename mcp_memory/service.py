@@ -47,6 +47,7 @@ from mcp_memory.models import (
     EntitiesRequest,
     EntitiesResult,
     EntitiesReview,
+    EntityRef,
     EntitySplit,
     ExtractionHealth,
     ForgetRequest,
@@ -226,21 +227,20 @@ class Service:
                 await self._understanding.read(work_ids, WAIT_SECONDS)
             else:
                 self._understanding.begin()
-        named = {entity.id: entity for one in written for entity in one.entities}
         ids = [one.id for one in written]
-        (facts_drawn, ended), (waiting, problems), about = await self._ledger.read(
-            _came_of, scope, ids, work_ids
+        (facts_drawn, ended), (waiting, problems), named, about = await self._ledger.read(
+            _came_of, scope, written, work_ids
         )
         await self.news.tell_of(
             scope,
             memories=(*ids, *(one.id for one in facts_drawn), *(one.old.id for one in ended)),
-            entities=(*named, *about),
+            entities=(*(one.id for one in named), *about),
             sessions=[scope.session_id],
         )
         indexed = () if lag is None else (f"stored, and so far found by its words only: {lag}",)
         return AddResult(
             memories=tuple(Added(id=one.id, status=one.status) for one in written),
-            entities=tuple(named.values()),
+            entities=named,
             facts=facts_drawn,
             ended=ended,
             waiting=waiting,
@@ -592,11 +592,28 @@ def _work_of(written: Sequence[Written]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.work_id for one in written if one.work_id is not None))
 
 
+def _named_by(connection: Connection, written: Sequence[Written]) -> tuple[EntityRef, ...]:
+    """Whom memories mention that were just written, now that they may be understood: what is understood of
+    words may tell that somebody else is meant than was thought when they were noted."""
+    thought = {entity.id: entity for one in written for entity in one.entities}
+    meant = frozenset(entities.mentioned_by_any(connection, [one.id for one in written]))
+    if meant.issuperset(thought):
+        return tuple(thought.values())
+    now = {entity.id: entity for one in written for entity in entities.mentioned_by(connection, one.id)}
+    return tuple(({one: ref for one, ref in thought.items() if one in meant} | now).values())
+
+
 def _came_of(
-    connection: Connection, scope: Scope, ids: Sequence[str], work_ids: Sequence[str]
-) -> tuple[tuple[tuple[Memory, ...], tuple[Succession, ...]], tuple[bool, tuple[str, ...]], tuple[str, ...]]:
-    """What was drawn from memories and what that ended; what is left to be read of them; and ids of the
-    entities that their facts mention."""
-    drawn, ended = facts.outcome(connection, scope, ids)
+    connection: Connection, scope: Scope, written: Sequence[Written], work_ids: Sequence[str]
+) -> tuple[
+    tuple[tuple[Memory, ...], tuple[Succession, ...]],
+    tuple[bool, tuple[str, ...]],
+    tuple[EntityRef, ...],
+    tuple[str, ...],
+]:
+    """What was drawn from memories and what that ended; what is left to be read of them; whom they mention;
+    and ids of the entities that their facts mention."""
+    drawn, ended = facts.outcome(connection, scope, [one.id for one in written])
     about = entities.mentioned_by_any(connection, [one.id for one in drawn])
-    return (drawn, ended), extractions.left_of(connection, work_ids), tuple(about)
+    left = extractions.left_of(connection, work_ids)
+    return (drawn, ended), left, _named_by(connection, written), about

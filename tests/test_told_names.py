@@ -304,6 +304,15 @@ async def test_a_tie_that_is_told_again_by_another_name_ends_nothing(service: Se
     assert {one.is_current for one in ended if one.predicate == "is married to"} == {False}
 
 
+async def test_the_answer_to_what_is_said_names_whom_it_was_understood_to_mean(
+    service: Service, scope: Scope
+) -> None:
+    await say(service, scope, "My boss, Odette Marsh, goes by Dot.")
+    message = {"role": "user", "content": "My grandmother Dot lives in Hull."}
+    added = await service.add(scope, parse(AddRequest, {"messages": [message]}))
+    assert {one.name for one in added.entities} == {"Dot", "Hull"}
+
+
 async def test_what_is_true_of_one_ends_nothing_of_another_who_has_the_nickname(
     service: Service, scope: Scope
 ) -> None:
