@@ -62,7 +62,7 @@ def choose(
     chosen = choice.made
     drawn = facts.drawn(connection, where.scope, [one.memory.id for one in chosen])
     return (
-        [replace(one, facts=drawn.get(one.memory.id, ())) for one in chosen],
+        [replace(one, facts=drawn[one.memory.id]) if one.memory.id in drawn else one for one in chosen],
         len(ranked) - choice.left_out,
     )
 
@@ -133,7 +133,7 @@ def current_first(
             current = shown_as.get(end.new.id)
             if current is not None and (end.old.id == one.memory.id or _shared(query, end.old)):
                 better = max(one.score, current.score)
-                ordered.setdefault(current.memory.id, replace(current, score=better))
+                ordered.setdefault(current.memory.id, _scored(current, better))
         ordered.setdefault(one.memory.id, one)
     return list(ordered.values())
 
@@ -169,7 +169,7 @@ def newest_first(
         # Times order every chain of contradictions, so each ends.
         while newest in below:
             newest = below[newest]
-        places.setdefault(newest, replace(by_id[newest], score=one.score))
+        places.setdefault(newest, _scored(by_id[newest], one.score))
     return list(places.values()), earlier
 
 
@@ -185,5 +185,11 @@ def later_first(chosen: Sequence[Chosen], later: Mapping[str, Memory]) -> list[C
             told.append(by_id[newer.id])
         for newest in reversed(told):
             better = max(newest.score, one.score)
-            ordered.setdefault(newest.memory.id, replace(newest, score=better))
+            ordered.setdefault(newest.memory.id, _scored(newest, better))
     return list(ordered.values())
+
+
+def _scored(one: Chosen, score: float) -> Chosen:
+    """The same with this score. Most have it already, and every search asks of all: a copy takes longer than
+    the comparing."""
+    return one if one.score == score else replace(one, score=score)

@@ -36,8 +36,6 @@ def load(folder: Path, file: str, *, max_tokens: int, threads: int) -> Loaded:
         options.log_severity_level = 3
         # One text at a time needs little; an arena would keep what the longest ever needed.
         options.enable_cpu_mem_arena = False
-        # A second, rearranged copy of the weights: 7 MB, and no faster for one text.
-        options.add_session_config_entry("session.disable_prepacking", "1")
         # Spinning threads win a tenth of a millisecond and cost a whole core between calls.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         session = onnxruntime.InferenceSession(

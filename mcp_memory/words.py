@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from importlib import import_module
+from threading import local
 from typing import Any, cast
 
 FUNCTION_WORDS = frozenset(
@@ -23,6 +24,7 @@ has no others ("The Who"): every question has them, so they only add noise (BM25
 # Chinese, Japanese and Korean are written without spaces: each of their characters counts as a word.
 _WORD = re.compile(r"[぀-ヿ㐀-鿿가-힯]|[^\W_぀-ヿ㐀-鿿가-힯]+")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_of_thread = local()
 
 
 def stems(text: str) -> list[str]:
@@ -37,8 +39,12 @@ def words_of(text: str) -> list[str]:
 
 
 def stemmer() -> Any:
-    """A new one: it is not safe between threads, and costs next to nothing to make."""
-    return import_module("Stemmer").Stemmer("english", 0)
+    """This thread's own: it is not safe between threads. It keeps no word, for words are forgotten too."""
+    try:
+        return _of_thread.stemmer
+    except AttributeError:
+        _of_thread.stemmer = import_module("Stemmer").Stemmer("english", 0)
+        return _of_thread.stemmer
 
 
 def _folded(text: str) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 import anyio
@@ -298,22 +298,19 @@ class Reading:
         # Where there is no session or no turn, −1 finds the nothing that is added at the end.
         sessions = np.append(self._sessions[number], np.float32(0))[lexicon.sessions[here]]
         before = np.append(lexicon.marks, np.uint8(0))[earlier]
-        numbers = (self._scores[number][here], nearby, sessions, covered, lexicon.marks[here], before)
-        columns: list[list[Any]] = [one.tolist() for one in numbers]
-        for at, place in enumerate(here):
-            score, near, session, coverage, marks, marks_before = (column[at] for column in columns)
-            previous, following = earlier[at], later[at]
-            yield Worded(
-                memory_id=lexicon.ids[place],
-                score=score,
-                nearby=near,
-                session=session,
-                coverage=coverage,
-                previous=lexicon.ids[previous] if previous >= 0 else None,
-                following=lexicon.ids[following] if following >= 0 else None,
-                marks=marks,
-                previous_marks=marks_before,
-            )
+        ids = lexicon.ids
+        return map(
+            Worded,
+            (ids[place] for place in here),
+            self._scores[number][here].tolist(),
+            nearby.tolist(),
+            sessions.tolist(),
+            covered.tolist(),
+            (ids[place] if place >= 0 else None for place in earlier),
+            (ids[place] if place >= 0 else None for place in later),
+            lexicon.marks[here].tolist(),
+            before.tolist(),
+        )
 
     def _each(self) -> Iterable[tuple[Lexicon, list[tuple[Ints, Floats]]]]:
         return zip(self._lexicons, self._postings, strict=True)
