@@ -521,7 +521,9 @@ async def test_an_argument_that_makes_no_sense_is_refused(
         await search(service, "x", **arguments)
 
 
-_words = st.text(min_size=1, max_size=300).filter(lambda words: any(one.isprintable() and one != " " for one in words))
+_words = st.text(min_size=1, max_size=300).filter(
+    lambda words: any(one.isprintable() and one != " " for one in words)
+)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
