@@ -188,7 +188,7 @@ class Service:
         Raises QuotaReached when it would be more than the user may keep.
 
         When it answers, every word is on disk; `degraded` says if it is not yet searchable by every signal.
-        The same `write_id` again is stored once and answered again.
+        The same `write_id` again is stored once and answered again; with other words it raises InvalidInput.
         """
         now = datetime.now(UTC)
 
@@ -401,7 +401,8 @@ class Service:
         """Forget by ids or by a plan at once; anything wider is answered with a plan and changes nothing.
         Given the ids of forgettings that hid something, erase that now.
 
-        The same `write_id` again is answered again. Raises PlanNotFound, PlanExpired, EntityNotFound.
+        The same `write_id` again is answered again. Raises PlanNotFound, PlanExpired, EntityNotFound, and
+        InvalidInput for a `write_id` that was another's.
         """
         repeated = write_id is not None and await self._ledger.read(writes.find, write_id) is not None
         if self._portraits is not None:

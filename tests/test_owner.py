@@ -22,7 +22,7 @@ from mcp_memory.client import OwnerClient
 from mcp_memory.config import Config, handed_over, load, taken_over
 from mcp_memory.errors import DataFolderUnusable, InvalidInput, MemoryNotFound, OwnerError, StoreLocked, named
 from mcp_memory.folder import Folder, OwnerRecord, is_locked, network_warning, read_owner, write_owner
-from mcp_memory.models import AddRequest, ForgetRequest, Scope, SearchRequest
+from mcp_memory.models import AddRequest, ForgetRequest, NewMessage, Scope, SearchRequest
 from mcp_memory.processes import environment, python_command
 from mcp_memory.service import Service
 
@@ -112,6 +112,26 @@ async def test_a_repeated_write_is_stored_once_and_answered_alike(config: Config
         repeated = await service.forget(SCOPE, ForgetRequest(ids=ids), write_id="w3")
         assert (gone.status, gone.forgotten, gone.receipt_id) == ("erased", ids, repeated.receipt_id)
         assert (repeated.status, repeated.forgotten, repeated.not_found) == ("erased", ids, ())
+
+
+async def test_the_id_of_another_write_is_refused_and_nothing_is_lost_by_it(config: Config) -> None:
+    async with Service.open(config) as service:
+        ann, bo = AddRequest(content="Ann rows."), AddRequest(content="Bo swims.")
+        (kept,) = (await service.add(SCOPE, ann, write_id="w1")).memories
+        (other,) = (await service.add(SCOPE, bo)).memories
+        for write in (
+            service.add(SCOPE, bo, write_id="w1"),
+            service.add(
+                SCOPE, AddRequest(messages=(NewMessage(role="user", content="Ann rows."),) * 2), write_id="w1"
+            ),
+            service.forget(SCOPE, ForgetRequest(ids=(kept.id,)), write_id="w1"),
+        ):
+            with pytest.raises(InvalidInput, match="write_id: was used for another write"):
+                await write
+        await service.forget(SCOPE, ForgetRequest(ids=(kept.id,)), write_id="w2")
+        with pytest.raises(InvalidInput, match="write_id"):
+            await service.forget(SCOPE, ForgetRequest(ids=(other.id,)), write_id="w2")
+        assert (await service.get(SCOPE, other.id)).memory.text == "Bo swims."
 
 
 async def test_an_owner_that_nobody_needs_leaves_and_takes_its_file_along(config: Config) -> None:

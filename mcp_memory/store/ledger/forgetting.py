@@ -83,9 +83,12 @@ def hide(
     write_id: str | None = None,
 ) -> Hiding:
     """Put those of `ids` that are visible in `scope` out of sight, with all that was drawn from nothing
-    else. What is hidden there already and is now to be erased at once is taken along."""
+    else. What is hidden there already and is now to be erased at once is taken along. Raises InvalidInput for
+    a `write_id` that was another's."""
     if write_id is not None and (known := writes.find(connection, write_id)) is not None:
-        return _hidden_before(connection, known)
+        hiding = _hidden_before(connection, known)
+        writes.require_same(not frozenset(ids).isdisjoint(hiding.memory_ids))
+        return hiding
     asked: list[str] = []
     sessions: set[str] = set()
     for some in chunks(ids):

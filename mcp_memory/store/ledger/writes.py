@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from mcp_memory.errors import InvalidInput
 from mcp_memory.store.ledger import schema
 
 KEPT = timedelta(days=1)
@@ -17,6 +18,12 @@ def find(connection: sa.Connection, write_id: str) -> str | None:
     """What was answered to this write; ids only."""
     query = sa.select(schema.written.c.outcome).where(schema.written.c.write_id == write_id)
     return connection.execute(query).scalar_one_or_none()
+
+
+def require_same(is_same: bool) -> None:
+    """Raises InvalidInput for what is no repetition: to answer it as one would lose it."""
+    if not is_same:
+        raise InvalidInput("write_id", "was used for another write; give each write an id of its own")
 
 
 def save(connection: sa.Connection, write_id: str, outcome: str, now: datetime) -> None:

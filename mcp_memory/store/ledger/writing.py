@@ -114,10 +114,11 @@ def write(
     """Store all drafts, or none. An exact duplicate becomes an event in the history of the one we have.
 
     A write that was acknowledged before under this `write_id` is not repeated: it is answered again. Facts
-    are to be drawn from what is new, `read_together` memories at a time; 0 leaves the words alone.
+    are to be drawn from what is new, `read_together` memories at a time; 0 leaves the words alone. Raises
+    InvalidInput when that was another write.
     """
     if write_id is not None and (outcome := writes.find(connection, write_id)) is not None:
-        return _answered_again(connection, outcome)
+        return _answered_again(connection, outcome, drafts)
     written = tuple(_write_draft(connection, draft) for draft in drafts)
     _settle(connection, written)
     if read_together:
@@ -232,8 +233,14 @@ def _settle(connection: sa.Connection, written: Sequence[Written]) -> None:
     facts.settle(connection, facts.concerned(connection, [one.id for one in written]))
 
 
-def _answered_again(connection: sa.Connection, outcome: str) -> tuple[Written, ...]:
-    marks = (mark.split(":") for mark in outcome.split())
+def _answered_again(connection: sa.Connection, outcome: str, drafts: Sequence[Draft]) -> tuple[Written, ...]:
+    marks = [tuple(mark.split(":")) for mark in outcome.split()]
+    writes.require_same(len(marks) == len(drafts) and all(len(mark) == 2 for mark in marks))
+    columns = schema.memory.c
+    for (memory_id, _), draft in zip(marks, drafts, strict=True):
+        text = connection.execute(sa.select(columns.text).where(columns.id == memory_id)).scalar_one_or_none()
+        # No words are left to compare with of what was erased since.
+        writes.require_same(text is None or text.split() == draft.memory.text.split())
     return tuple(
         Written(memory_id, cast(AddStatus, status), entities.mentioned_by(connection, memory_id))
         for memory_id, status in marks
