@@ -120,3 +120,17 @@ def test_any_text_gives_clean_names_that_stand_in_it(text: str) -> None:
 )
 def test_hostile_repetition_is_answered(unit: str) -> None:
     assert len(find_entities(unit * (32_000 // len(unit)))) <= 32
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Called Dr. Okafor about my knee.", "Dr. Okafor"),
+        ("Met Mrs. Hall today.", "Mrs. Hall"),
+        ("Sold the Volvo.", "Volvo"),
+        ("Painted the Eiffel Tower.", "Eiffel Tower"),
+        ("I read Chasing the Dragon.", "Chasing the Dragon"),
+    ],
+)
+def test_a_verb_before_a_title_or_an_article_is_no_part_of_a_name(text: str, name: str) -> None:
+    assert [one.name for one in find_entities(text)] == [name]

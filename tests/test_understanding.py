@@ -574,3 +574,17 @@ async def test_a_model_that_does_not_rewrite_leaves_the_search_as_it_is(tmp_path
             answer = await ask(service, "Where does Ann live?")
     assert "Lisbon" in answer
     assert "Partly answered: the question was not put in other words" in answer
+
+
+async def test_who_leaves_an_employer_by_its_name_works_there_no_longer(config: Config) -> None:
+    async with Service.open(config) as service:
+        for employer, leaves in (
+            ("Globex", "I left Globex."),
+            ("Initech", "I'm no longer at Initech."),
+            ("Ironworks", "Quit Ironworks after six years."),
+        ):
+            await say(service, "2024-01-05", f"I work at {employer}.")
+            ended = (await say(service, "2024-02-05", leaves)).ended
+            assert [one.old.text for one in ended] == [f"The user works at {employer}."]
+        await say(service, "2024-03-05", "I work at Acme.")
+        assert (await say(service, "2024-04-05", "I left Leeds.")).ended == ()

@@ -231,7 +231,9 @@ _MEASURE = (
 _NAME = re.compile(
     # "iPhone" and "eBay" begin with a small letter.
     rf"(?<![\w'’-])(?:(?:(?:{_TITLES}|St)\.?[ \t])?(?:{_INITIALS})?{_CAPITALISED}|[ei][A-Z][a-z]{{2,20}})"
-    rf"(?:[ \t](?:(?:of|the|de|del|della|di|da|van|von|der|den|la|le|du|for|&)[ \t]){{0,2}}"
+    # "Called Dr. Okafor": a verb may open the sentence.
+    rf"(?:[ \t](?:{_TITLES})\.[ \t]{_CAPITALISED}"
+    rf"|[ \t](?:(?:of|the|de|del|della|di|da|van|von|der|den|la|le|du|for|&)[ \t]){{0,2}}"
     rf"(?:{_INITIALS}|[dl]['’])?{_CAPITALISED}"
     rf"|[ \t]?&[ \t]?{_CAPITALISED}|['’]s[ \t](?:Cathedral|Church|College|Day|Hospital|Park|School|Square)\b"
     rf"|[ \t]\d{{1,4}}{_MEASURE}){{0,6}}"
@@ -447,7 +449,7 @@ def _readings(text: str) -> Iterator[_Reading]:
         opens_alone = _opens_alone(text, match, start, name)
         if not name or (opens_alone and match.group() not in inside and not _opens_as_name(name, after)):
             continue
-        certain = _certain_type(name, match.group(), before, after)
+        certain = _certain_type(name, text[start : match.end()], before, after)
         if certain is None and _LISTED.fullmatch(text, end, start):
             certain = listed
         end, listed = match.end(), certain
@@ -501,10 +503,11 @@ def _after_first(whole: str, start: int, offset: int, words: list[str]) -> tuple
 def _opens_as_order(words: list[str]) -> bool:
     """Whether a sentence begins with a verb and not yet with the name: "Email Ann", "Visiting Rome", "Met
     Ann"."""
-    if words[1].islower() or words[1].isdigit():
-        return False
     first, second = words[0].casefold(), words[1].casefold()
-    does = len(first) > 5 and first.endswith("ing") and second not in _ORGANISATION | _PLACE
+    if words[1].isdigit() or (words[1].islower() and second != "the"):
+        return False
+    # "Chasing the Dragon" is a title.
+    does = len(first) > 5 and first.endswith("ing") and second not in _ORGANISATION | _PLACE | {"the"}
     return does or first in _ORDERS or (first in PAST and first not in _FIRST_NAMES)
 
 

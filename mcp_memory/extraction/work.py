@@ -147,9 +147,9 @@ def _left(match: Match) -> list[Statement]:
         return [_gone_from(org, f"left {org} for {to}"), _working(f"works at {to}", to)]
     if not (sure or match.said.speaks_of_work or name_key(named(org)) in match.said.employers):
         # One leaves towns and parties too: it is over only for who is known to work there.
-        return (
-            [_gone_from(org, f"left {org}")] if match["verb"] in ("left", "quit") and not match["why"] else []
-        )
+        why = match["why"].strip()
+        is_plain = match["verb"] in ("left", "quit") and why in ("", "after", "because")
+        return [_gone_from(org, f"{match['verb']} {org}")] if is_plain else []
     verb = match["verb"]
     says = {
         "left": "left", "quit": "quit", "resigned from": "resigned from", "retired from": "retired from",

@@ -168,8 +168,7 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
         .scalar_subquery()
     )
     columns, statement = schema.memory.c, schema.statement.c
-    slots: dict[tuple[str, str, str], list[Claim]] = {}
-    filled = _filled_by(connection, ids)
+    rows: list[sa.Row[Any]] = []
     for some in chunks(ids):
         query = (
             sa.select(
@@ -186,18 +185,28 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
             .join(schema.statement, statement.memory_id == columns.id)
             .where(columns.id.in_(some), statement.slot.is_not(None), alive())
         )
-        for row in connection.execute(query):
-            claim = Claim(
-                memory_id=row.id,
-                value=filled.get((row.id, row.subject_id, row.slot), row.value),
-                negates=row.negates,
-                said_at=max(row.observed_at, row.said_last or row.observed_at),
-                begins_at=takes_place(row.kind, row.observed_at, row.valid_from),
-                until=row.until,
-                order=row.seq,
-                session_id=row.session_id,
-            )
-            slots.setdefault((row.owner, row.subject_id, row.slot), []).append(claim)
+        rows += connection.execute(query).all()
+    filled = _filled_by(connection, ids)
+    # What ends something relates nobody to it: "left Globex" names what "works at Globex" is filled by.
+    named = {
+        (row.owner, row.subject_id, row.slot, row.value): by
+        for row in rows
+        if (by := filled.get((row.id, row.subject_id, row.slot))) is not None
+    }
+    slots: dict[tuple[str, str, str], list[Claim]] = {}
+    for row in rows:
+        slot = (row.owner, row.subject_id, row.slot)
+        claim = Claim(
+            memory_id=row.id,
+            value=filled.get((row.id, row.subject_id, row.slot)) or named.get((*slot, row.value), row.value),
+            negates=row.negates,
+            said_at=max(row.observed_at, row.said_last or row.observed_at),
+            begins_at=takes_place(row.kind, row.observed_at, row.valid_from),
+            until=row.until,
+            order=row.seq,
+            session_id=row.session_id,
+        )
+        slots.setdefault(slot, []).append(claim)
     ended: dict[str, Ending] = {}
     for claims in slots.values():
         ended.update(endings(claims))
