@@ -588,3 +588,22 @@ async def test_who_leaves_an_employer_by_its_name_works_there_no_longer(config: 
             assert [one.old.text for one in ended] == [f"The user works at {employer}."]
         await say(service, "2024-03-05", "I work at Acme.")
         assert (await say(service, "2024-04-05", "I left Leeds.")).ended == ()
+
+
+@pytest.mark.parametrize(
+    ("was", "since", "ended"),
+    [
+        ("My wife is called Nora.", "My ex-wife Nora moved to Rome.", ["Nora is the user's wife."]),
+        ("My boyfriend Tom cooks.", "My ex-boyfriend Tom moved out.", ["Tom is the user's boyfriend."]),
+        ("My wife Nora likes tea.", "My ex-wife Stacy moved to Rome.", []),
+        ("I study at MIT College.", "I dropped out of MIT College.", ["The user studies at MIT College."]),
+    ],
+)  # fmt: skip
+async def test_who_is_told_to_have_been_somebodys_is_it_no_longer(
+    config: Config, was: str, since: str, ended: list[str]
+) -> None:
+    async with Service.open(config) as service:
+        await say(service, "2024-01-05", was)
+        added = await say(service, "2024-02-05", since)
+        assert [one.old.text for one in added.ended] == ended
+        assert not any("graduated" in one.text for one in added.facts)

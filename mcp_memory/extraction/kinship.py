@@ -78,29 +78,35 @@ def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
             relations=(relation,),
         )
     relation = NewRelation(subject=who.name, predicate=f"is {kin} of", object=reader.me)
-    slot = None
-    if kin in ("wife", "husband"):
-        slot = "is married to"
-        relation = NewRelation(subject=reader.me, predicate="is married to", object=who.name)
-    if kin in ("boss", "manager"):
-        slot = "reports to"
-        relation = NewRelation(subject=reader.me, predicate="reports to", object=who.name)
-    if kin in ("girlfriend", "boyfriend", "partner", "fiancé"):
-        slot = "is partner of"
-        relation = NewRelation(subject=reader.me, predicate="is partner of", object=who.name)
-    subject = reader.me if slot else who.name
+    if (slot := _slot_of(kin)) is not None:
+        relation = NewRelation(subject=reader.me, predicate=slot, object=who.name)
+    once = _slot_of(kin.removeprefix("ex-")) if kin.startswith("ex-") else None
+    subject = reader.me if slot or once else who.name
     return FoundFact(
         text=f"{who.name} is {inside(reader.me)}'s {kin}.",
         kind="fact",
         sources=(reader.turn.id,),
         subject=subject,
-        slot=slot,
+        slot=slot or once,
+        # Who was it is not any more; whoever else is stays.
+        value=who.name if once else None,
+        negates=once is not None,
         importance=0.6,
         entities=entities_in("", (entity(who), entity(me_of(reader)))),
         relations=(relation,),
     )
 
 
+def _slot_of(kin: str) -> str | None:
+    """What there is one of at a time; None for kin, of whom there may be several."""
+    return next((slot for slot, words in _ONE_AT_A_TIME.items() if kin in words), None)
+
+
+_ONE_AT_A_TIME = {
+    "is married to": ("wife", "husband"),
+    "reports to": ("boss", "manager"),
+    "is partner of": ("girlfriend", "boyfriend", "partner", "fiancé"),
+}
 # Who has died is an uncle still, but nobody's boss.
 _OVER = re.compile(r"\b(?:ex|former|late)[- ]|\b(?:broke up|split up|divorced|died|passed away)\b")
 

@@ -259,7 +259,12 @@ def _graduated(match: Match) -> list[Statement]:
     if not is_name(school) or match.said.is_ahead:
         return []
     entity = FoundEntity(named(school), "organisation")
-    return [Statement(f"graduated from {school}", "fact", "studies at", entity, "studies at", negates=True)]
+    verb = next((verb for verb in _LEAVES_SCHOOL if verb in match.group()), "graduated from")
+    return [Statement(f"{verb} {school}", "fact", "studies at", entity, "studies at", negates=True)]
+
+
+_LEAVES_SCHOOL = ("dropped out of", "left")
+"""Who does so has not finished there."""
 
 
 _CHANGE = (
