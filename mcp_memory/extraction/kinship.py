@@ -28,6 +28,7 @@ from mcp_memory.ties import BLOOD, IS_OF_SPECIES
 def kin_in(sentence: str, reader: Reader) -> Iterator[FoundFact]:
     """Who is whose: "my sister Maria", "Maria is my sister", "my sister is called Maria"."""
     yield from _once_kin(sentence, reader)
+    yield from _no_longer_kin(sentence, reader)
     if match := _THE_PET_CALLED.match(sentence):
         yield _is_animal(named(match["name"]), match["kin"].lower(), reader)
     is_over = _OVER.search(sentence) is not None
@@ -123,6 +124,27 @@ def _once_kin(sentence: str, reader: Reader) -> Iterator[FoundFact]:
         yield _is_kin_of(Who(name, "person"), kin, reader)
 
 
+def _no_longer_kin(sentence: str, reader: Reader) -> Iterator[FoundFact]:
+    """Who is whose no more: "Ines is no longer my boss"."""
+    for match in _NO_LONGER.finditer(sentence):
+        name, word = named(match["name"]), match["kin"].lower()
+        kin = CANONICAL.get(word) or word
+        slot = _slot_of(kin)
+        if slot is None or not _is_name(name, reader) or not (match["over"] or match["more"]):
+            continue
+        yield FoundFact(
+            text=f"{name} is no longer {inside(reader.me)}'s {kin}.",
+            kind="fact",
+            sources=(reader.turn.id,),
+            subject=reader.me,
+            slot=slot,
+            value=name,
+            negates=True,
+            importance=0.6,
+            entities=entities_in("", (entity(Who(name, "person")), entity(me_of(reader)))),
+        )
+
+
 def _is_animal(name: str, species: str, reader: Reader) -> FoundFact:
     """What "the cat's name is Tom" says, which may be anybody's."""
     return FoundFact(
@@ -164,5 +186,9 @@ KIN_CALLED = re.compile(
 _THE_PET_CALLED = re.compile(
     rf"^[Tt]he (?:little |old |new )?(?P<kin>{A_PET})(?:'s name is| is (?:called|named)| goes by) "
     rf"(?P<name>[{UPPER}][\w-]{{1,30}})(?=\s*(?:$|[,.;!)]|and\b|but\b))"
+)
+_NO_LONGER = re.compile(
+    rf"\b(?P<name>{_FULL}) (?:is|was) (?:(?P<over>no longer)|not) (?:my|our) (?P<kin>{KIN})\b"
+    rf"(?P<more>,? any ?(?:more|longer)\b)?"
 )
 _EX = re.compile(rf"\b(?:[Mm]y|[Oo]ur) (?:ex|former)(?:[- ](?P<kin>{KIN}))?,? (?P<name>{_FULL})(?='s|\b)")

@@ -215,7 +215,8 @@ def _is_no_longer(match: Match) -> list[Statement] | None:
 
 def _names_a_trade(role: str) -> bool:
     words = role.split()
-    return bool(words) and (words[-1] in _OCCUPATIONS or words[0] in _HEADS)
+    is_anybodys = words[0] not in ("my", "our", "your", "his", "her", "their") if words else False
+    return is_anybodys and (words[-1] in _OCCUPATIONS or words[0] in _HEADS)
 
 
 def _was_made(match: Match) -> list[Statement] | None:
