@@ -191,7 +191,7 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
     named = {
         (row.owner, row.subject_id, row.slot, row.value): by
         for row in rows
-        if (by := filled.get((row.id, row.subject_id, row.slot))) is not None
+        if row.value is not None and (by := filled.get((row.id, row.subject_id, row.slot))) is not None
     }
     slots: dict[tuple[str, str, str], list[Claim]] = {}
     for row in rows:
