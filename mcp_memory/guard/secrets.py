@@ -132,10 +132,11 @@ def _joined(candidates: Iterable[Secret]) -> list[Secret]:
 
 _KEY_BEGINS = re.compile(r"-{3,5} ?BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)? ?-{3,5}")
 _KEY_ENDS = re.compile(r"-{3,5} ?END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)? ?-{3,5}")
-_KEY_LINES = re.compile(
-    r"(?:\s|\\[nr]|(?:Proc-Type|DEK-Info|Version|Comment):[^\n]*|[A-Za-z0-9+/=]{16,}|[A-Za-z0-9+/]+={1,2})*+"
+_KEY_PART = re.compile(
+    r"\s+|\\[nr]|(?:Proc-Type|DEK-Info|Version|Comment):[^\n]*|[A-Za-z0-9+/=]{16,}|[A-Za-z0-9+/]+={1,2}"
 )
-_PUTTY_KEY = re.compile(r"Private-Lines: ?\d+\s(?:\s|[A-Za-z0-9+/=]{4,})*+(?:Private-MAC: ?[0-9a-fA-F]+)?")
+_PUTTY_KEY = re.compile(r"Private-Lines: ?\d+\s")
+_PUTTY_PART = re.compile(r"\s+|Private-MAC: ?[0-9a-fA-F]+|(?!Private-MAC)[A-Za-z0-9+/=]{4,}")
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/=]{16}")
 
 
@@ -146,16 +147,24 @@ def _private_keys(text: str) -> Iterator[Secret]:
     for begin in begins:
         if begin.start() < done:
             continue
-        lines = cast(re.Match[str], _KEY_LINES.match(text, begin.end()))
         place = bisect_left(ends, begin.end())
-        end = ends[place] if place < len(ends) else lines.end()
+        end = ends[place] if place < len(ends) else _end_of(_KEY_PART, text, begin.end())
         # Prose names the first line of a key, too.
         if _KEY_BODY.search(text, begin.end(), end):
             done = end
             yield Secret(begin.start(), end, "private key")
     for match in _PUTTY_KEY.finditer(text):
-        if _KEY_BODY.search(text, match.start(), match.end()):
-            yield Secret(*match.span(), "private key")
+        end = _end_of(_PUTTY_PART, text, match.end())
+        if _KEY_BODY.search(text, match.start(), end):
+            yield Secret(match.start(), end, "private key")
+
+
+def _end_of(part: re.Pattern[str], text: str, start: int) -> int:
+    """Where a run of such parts ends. A loop, as Python before 3.11.5 may end a possessive repetition one
+    character too late."""
+    while match := part.match(text, start):
+        start = match.end()
+    return start
 
 
 # Keys that detect-secrets does not know, or whose whole length it does not see.
