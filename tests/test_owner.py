@@ -124,6 +124,7 @@ async def test_the_id_of_another_write_is_refused_and_nothing_is_lost_by_it(conf
             service.add(
                 SCOPE, AddRequest(messages=(NewMessage(role="user", content="Ann rows."),) * 2), write_id="w1"
             ),
+            service.add(Scope(user_id="somebody else"), ann, write_id="w1"),
             service.forget(SCOPE, ForgetRequest(ids=(kept.id,)), write_id="w1"),
         ):
             with pytest.raises(InvalidInput, match="write_id: was used for another write"):

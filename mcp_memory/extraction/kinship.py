@@ -108,6 +108,7 @@ _ONE_AT_A_TIME = {
     "reports to": ("boss", "manager"),
     "is partner of": ("girlfriend", "boyfriend", "partner", "fiancé"),
 }
+
 # Who has died is an uncle still, but nobody's boss.
 _OVER = re.compile(r"\b(?:ex|former|late)[- ]|\b(?:broke up|split up|divorced|died|passed away)\b")
 

@@ -257,7 +257,7 @@ _COMMON = re.compile(r"(?:ing|[ts]ion|ment|ness|ity|ship)s?$")
 # What only people do, told of the third person: whoever is said to is one, though no other word says so.
 _PERSONS_DO = re.compile(
     rf"(?!(?:{KIN})s?\b)[{UPPER}][a-z'-]{{2,30}} (?:(?:has|is) )?(?:(?:just|now|also|finally|recently"
-    rf"|no longer|still|already) )?(?:moved to"
+    rf"|no longer) )?(?:moved to"
     r"|relocated to|lives in|loves|hates|prefers|works (?:at|as|for)|left|quit|joined|retired|gone off"
     r"|gave up|given up"
     r"|stopped|switched|drinks|plays|drives|got (?:a job|married|hired|promoted)|(?:not |no longer"

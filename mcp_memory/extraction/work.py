@@ -215,8 +215,10 @@ def _is_no_longer(match: Match) -> list[Statement] | None:
 
 def _names_a_trade(role: str) -> bool:
     words = role.split()
-    is_anybodys = words[0] not in ("my", "our", "your", "his", "her", "their") if words else False
-    return is_anybodys and (words[-1] in _OCCUPATIONS or words[0] in _HEADS)
+    if not words or words[0] in ("my", "our", "your", "his", "her", "their"):
+        # "Ines is no longer my manager": whose she is, and not what she does.
+        return False
+    return words[-1] in _OCCUPATIONS or words[0] in _HEADS
 
 
 def _was_made(match: Match) -> list[Statement] | None:

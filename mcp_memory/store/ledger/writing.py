@@ -238,9 +238,14 @@ def _answered_again(connection: sa.Connection, outcome: str, drafts: Sequence[Dr
     writes.require_same(len(marks) == len(drafts) and all(len(mark) == 2 for mark in marks))
     columns = schema.memory.c
     for (memory_id, _), draft in zip(marks, drafts, strict=True):
-        text = connection.execute(sa.select(columns.text).where(columns.id == memory_id)).scalar_one_or_none()
+        said = connection.execute(
+            sa.select(columns.owner, columns.text).where(columns.id == memory_id)
+        ).first()
         # No words are left to compare with of what was erased since.
-        writes.require_same(text is None or text.split() == draft.memory.text.split())
+        is_same = said is None or (
+            said.owner == owner_of(draft.memory) and said.text.split() == draft.memory.text.split()
+        )
+        writes.require_same(is_same)
     return tuple(
         Written(memory_id, cast(AddStatus, status), entities.mentioned_by(connection, memory_id))
         for memory_id, status in marks
