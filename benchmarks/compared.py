@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import machine
 import measure
 import ours
 import peers
+import results
 import stdio
 import typer
 from baselines import Bm25, Dense, Grep, opening
@@ -66,27 +67,48 @@ def head(file: File, seed: int) -> dict[str, str]:
     return machine.describe() | peers.versions() | file.facts | {"seed": str(seed)}
 
 
-def run(plans: Sequence[Plan], systems: str, config: Path | None, seed: int, allowance: float) -> list[Form]:
-    """`allowance`: minutes. Ends this process with a message where mcp-memory failed."""
-    chosen = [name.strip() for name in systems.split(",")]
-    if unknown := set(chosen) - set(SYSTEMS):
-        raise typer.BadParameter(f"no system is called {', '.join(unknown)}; there are {', '.join(SYSTEMS)}")
-    try:
-        with measure.progress_bars() as progress:
-            return [stdio.run(_form, plan, chosen, config, seed, allowance, progress) for plan in plans]
-    except ProgramFailed as error:
-        print(f"The program failed: {error}", file=sys.stderr)
-        raise typer.Exit(1) from error
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is measured, how, and where it is written. `allowance`: minutes."""
+
+    name: str
+    title: str
+    head: Mapping[str, str]
+    plans: Sequence[Plan]
+    systems: str
+    config: Path | None
+    seed: int
+    allowance: float
+    out: Path
+
+    def carry_out(self) -> None:
+        """Measure one plan after the other, and print what was written in the end. Written after each: an
+        hour's figures are not lost with the next hour's.
+
+        Ends this process with a message where mcp-memory failed.
+        """
+        chosen = [name.strip() for name in self.systems.split(",")]
+        if unknown := set(chosen) - set(SYSTEMS):
+            raise typer.BadParameter(
+                f"no system is called {', '.join(unknown)}; there are {', '.join(SYSTEMS)}"
+            )
+        if not self.plans:
+            raise typer.BadParameter("no form is asked for")
+        page: Path | None = None
+        forms: list[Form] = []
+        try:
+            with measure.progress_bars() as progress:
+                for plan in self.plans:
+                    forms.append(stdio.run(_form, self, plan, chosen, progress))
+                    page = results.write(self.name, self.title, self.head, forms, self.out)
+        except ProgramFailed as error:
+            print(f"The program failed: {error}", file=sys.stderr)
+            raise typer.Exit(1) from error
+        assert page is not None
+        print(page.read_text(encoding="utf-8"))
 
 
-async def _form(
-    plan: Plan,
-    chosen: Sequence[str],
-    config: Path | None,
-    seed: int,
-    allowance: float,
-    progress: Progress,
-) -> Form:
+async def _form(run: Run, plan: Plan, chosen: Sequence[str], progress: Progress) -> Form:
     embeddings = Embeddings()
     if plan.shared and any(name in chosen for name in EMBEDDING):
         lines = {turn.line for one in plan.haystacks for turn in one.turns.values()}
@@ -94,18 +116,21 @@ async def _form(
             await embeddings.prepare(line)
     measured: list[Measured] = []
     skipped: list[str] = []
-    for name, start in _openings(embeddings, config).items():
+    for name, start in _openings(embeddings, run.config).items():
         if name not in chosen:
             skipped.append(f"{name}: not chosen for this run")
             continue
         timed = not (plan.shared and name in EMBEDDING)
         try:
-            with anyio.fail_after(None if name == OURS else 60 * allowance):
-                measured.append(await measure.measure(start, plan.haystacks, seed, progress, timed=timed))
+            with anyio.fail_after(None if name == OURS else 60 * run.allowance):
+                one = await measure.measure(start, plan.haystacks, run.seed, progress, timed=timed)
+            measured.append(one)
+            # Bars are drawn at a terminal alone.
+            progress.console.print(f"{plan.title}: {one.name} is done")
         except TimeoutError:
             if name == OURS:
                 raise
-            skipped.append(f"{name}: not done within {allowance:g} minutes")
+            skipped.append(f"{name}: not done within {run.allowance:g} minutes")
         except (PeerAbsent, ProgramFailed, MCPError, ExceptionGroup) as error:
             cause = stdio.first_cause(error)
             if name == OURS or not isinstance(cause, PeerAbsent | ProgramFailed | MCPError):

@@ -40,8 +40,8 @@ def main(
     )
     head = compared.head(read.file, seed) | {"left out": left_out}
     asked = dataset.with_elsewhere(dataset.sampled(read.conversations, sample, seed), ELSEWHERE, seed)
-    forms = compared.run([Plan("All conversations", asked)], systems, config, seed, allowance)
-    print(results.write("locomo", "LoCoMo", head, forms, out).read_text(encoding="utf-8"))
+    plans = [Plan("All conversations", asked)]
+    compared.Run("locomo", "LoCoMo", head, plans, systems, config, seed, allowance, out).carry_out()
 
 
 if __name__ == "__main__":

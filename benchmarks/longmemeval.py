@@ -45,8 +45,7 @@ def main(
         own = longmemeval_data.haystacks(read, haystacks, SESSIONS, seed)
         asked = dataset.with_elsewhere(own, 1, seed)
         plans.append(Plan(f"A memory of {SESSIONS} sessions for each question", asked, shared=True))
-    forms = compared.run(plans, systems, config, seed, allowance)
-    print(results.write("longmemeval", "LongMemEval", head, forms, out).read_text(encoding="utf-8"))
+    compared.Run("longmemeval", "LongMemEval", head, plans, systems, config, seed, allowance, out).carry_out()
 
 
 if __name__ == "__main__":
