@@ -4,12 +4,12 @@ repetition."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 
-from mcp_memory.extraction.facts import USER, USER_ALIASES, Extraction, FoundFact, Passage
+from mcp_memory.extraction.facts import EITHER, USER, USER_ALIASES, Extraction, FoundFact, Passage
 from mcp_memory.models import Memory, NewEntity, Origin, iso, name_key
 from mcp_memory.store.ledger.facts import Statement, digest
 from mcp_memory.store.ledger.schema import new_id
@@ -30,8 +30,8 @@ def reconcile(
     drafts: list[Draft] = []
     notes: list[Note] = []
     repeats: list[Repeat] = []
-    # Statements that fill a slot, and those of which it is noted; what else they fill is a fact beside them.
-    filling = {source for fact in extraction.facts if fact.slot is not None for source in fact.sources}
+    filling = _filling(extraction.facts)
+    # Statements whose own slot is noted; what else they fill is a fact beside them.
     noted: set[str] = set()
     for fact in extraction.facts:
         sources = tuple(one for one in fact.sources if one in said)
@@ -43,9 +43,9 @@ def reconcile(
             repeats.append(Repeat(repeated[0], tuple(sorted(set(sources) - set(repeated))), said_at))
         elif statements.issuperset(sources) and noted.isdisjoint(sources):
             note = _note(fact, sources[0], origin)
-            says_less = fact.slot is None and sources[0] in filling
+            says_less = filling.get(sources[0], fact) is not fact
             notes.append(replace(note, statement=None) if says_less else note)
-            noted.update(sources[:1] if fact.slot is not None else ())
+            noted.update(sources[:1] if fact is filling.get(sources[0]) else ())
         else:
             drafts.append(_draft(fact, [said[one] for one in sources], origin, now))
     # What rules find in a text was noted when it was written, unless the caller named it better.
@@ -55,6 +55,17 @@ def reconcile(
             mentioned.setdefault(turn_id, []).append(entity)
         notes += [Note(one, entities=tuple(named)) for one, named in mentioned.items() if one in said]
     return Understood(tuple(drafts), tuple(notes), tuple(repeats))
+
+
+def _filling(found: Sequence[FoundFact]) -> dict[str, FoundFact]:
+    """By source, the fact whose slot a statement fills: one that takes another's place before one that may
+    stand beside others."""
+    filling: dict[str, FoundFact] = {}
+    for fact in sorted(found, key=lambda one: one.value == EITHER):
+        if fact.slot is not None:
+            for source in fact.sources:
+                filling.setdefault(source, fact)
+    return filling
 
 
 def _note(fact: FoundFact, memory_id: str, origin: Origin) -> Note:

@@ -325,6 +325,31 @@ def _read_address(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     return _stated(replace(one, whole=f"{who.name}'s address is {value}."), who, reader)
 
 
+def _read_expiry(match: re.Match[str], reader: Reader) -> list[FoundFact]:
+    """ "My passport expires in June 2036"."""
+    who, noun = _owner(match["whose"], reader), match["noun"]
+    times = times_in(f"in {match['when']}", reader.turn.observed_at, "future")
+    if who is None or not times or times[0].start > 4 or noun.split()[-1] in _PASSING:
+        return []
+    days = days_of(times[0])
+    whole = f"{who.name}'s {noun} expires {'on' if len(days) == 10 else 'in'} {days}."
+    one = Statement(
+        "",
+        "fact",
+        slot=f"end of {noun}",
+        importance=0.55,
+        dated="undated",
+        whole=whole,
+        value=day_value(times[0]),
+    )
+    return _stated(one, who, reader)
+
+
+_PASSING = frozenset(
+    "day week month year class shift meeting call movie film show game school semester".split()
+)
+
+
 def _read_day_at_work(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     value, is_last = named(match["value"]), match["which"] == "last"
     days = resolve(match["day"] or "today", reader.turn.observed_at, "past")
@@ -441,7 +466,7 @@ def _read_own_thing(match: re.Match[str], reader: Reader) -> list[FoundFact]:
         or value.casefold() in NEVER_NAMES
     ):
         return []
-    whole = f"{who.name}'s {noun} is {value}."
+    whole = f"{who.name}'s {noun} is {match['kind'] or ''}{value}."
     one = Statement(
         "", "fact", slot=f"own {noun}", importance=0.6, dated="undated", whole=whole, value=value,
         entities=(FoundEntity(value, "concept"),),
@@ -723,7 +748,8 @@ _MEASURE = re.compile(
 _OWN_THING = re.compile(
     rf"^(?:[Mm]y|[Oo]ur) (?:new |current )?(?P<noun>[A-Za-z][A-Za-z-]+(?: [a-z][a-z-]+)?) is (?:now "
     rf"|currently |actually )?"
-    rf"(?:an? |the )?(?P<value>{NAME})$"
+    r"(?P<kind>(?:an? |the )?(?:(?:[a-z]+ )?(?:red|blue|black|white|gr[ae]y|silver|green|yellow|orange|brown"
+    rf"|new|used) )?)(?P<value>{NAME}(?: \d{{1,4}}[a-z]?)?)$"
     rf"|^(?P<value2>{NAME}) is (?:now )?(?:my|our) (?:new |current )(?P<noun2>[A-Za-z][A-Za-z-]+(?:"
     rf" [a-z][a-z-]+)?)$"
 )
@@ -740,6 +766,11 @@ _TAKES_PLACE = re.compile(
     rf"^(?P<what>(?:[Tt]he|[Mm]y|[Oo]ur|[{UPPER}]\w+'s) [\w][\w' ]{{2,50}}?) (?:is|will be|takes place"
     rf"|starts) "
     r"(?:now |actually )?(?:planned |scheduled |set |due )?(?:on |for |in |at )?(?P<when>.{3,40})$"
+)
+_EXPIRES = re.compile(
+    rf"^{_WHOSE} (?:new |current )?(?P<noun>[a-z][a-z'-]+(?: [a-z]+)?) (?:expires?|runs out|ends"
+    r"|is valid until|(?:has been |was |got )?(?:renewed|extended) until|will expire)(?: on| in| at)?"
+    r" (?P<when>.{3,40})$"
 )
 _ADDRESS_IS = re.compile(
     rf"^{_WHOSE} {_ADJ}(?:home |postal |mailing )?address is (?:now )?(?P<value>[\w][\w .,'/-]{{5,100}})$"
@@ -803,6 +834,7 @@ _ATTRIBUTES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Reader], list
     (_VERSION_IS, _read_version),
     (_THING_AT, _read_version),
     (_ADDRESS_IS, _read_address),
+    (_EXPIRES, _read_expiry),
     (_DAY_AT_WORK, _read_day_at_work),
     (_DAY_AT_WORK_WAS, _read_day_at_work),
     (_LET_GO, _read_let_go),

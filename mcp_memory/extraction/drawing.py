@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from mcp_memory.dates import Tense, Time, times_in
 from mcp_memory.extraction import statements
 from mcp_memory.extraction.entities import find_entities
-from mcp_memory.extraction.facts import FoundFact
+from mcp_memory.extraction.facts import EITHER, FoundFact
 from mcp_memory.extraction.forms import Said, Statement
 from mcp_memory.extraction.people import ADVERBS, Reader, Who
 from mcp_memory.models import MAX_IDENTIFIER, NewEntity, NewRelation, name_key
@@ -160,7 +160,8 @@ def fact_of(
         valid_from, valid_until, when = _dated(one, time, span)
     if one.slot == "is aged":
         valid_from = observed_at
-    text = one.whole or f"{subject.name} {one.says}{when}."
+    says = _of_several(one.says) if subject.name.endswith(_SEVERAL) else one.says
+    text = one.whole or f"{subject.name} {says}{when}."
     if one.slot == "is aged":
         text = f"{subject.name} was {one.says.removeprefix('is ')} on {observed_at:%Y-%m-%d}."
     slot = one.slot if subject.is_one else None
@@ -182,6 +183,26 @@ def fact_of(
     )
 
 
+_SEVERAL = ("parents", "grandparents", "in-laws")
+
+
+def _of_several(says: str) -> str:
+    """ "lives in" as "live in", said of several."""
+    words = says.split(" ")
+    at = 2 if words[:2] == ["no", "longer"] else 0
+    verb = words[at]
+    if verb in _OF_SEVERAL:
+        words[at] = _OF_SEVERAL[verb]
+    elif verb.endswith(("ches", "shes", "sses", "oes", "xes")):
+        words[at] = verb[:-2]
+    elif verb.endswith("s"):
+        words[at] = verb[:-1]
+    return " ".join(words)
+
+
+_OF_SEVERAL = {"is": "are", "has": "have", "was": "were", "studies": "study", "flies": "fly"}
+
+
 def _value(one: Statement, valid_from: datetime | None, valid_until: datetime | None) -> str | None:
     if one.value is not None or one.slot is None:
         return one.value
@@ -189,7 +210,7 @@ def _value(one: Statement, valid_from: datetime | None, valid_until: datetime | 
         # A plan that is told again in other words is the same; it is another on another day.
         return "" if one.negates else _days_between(valid_from, valid_until)
     is_either_so_or_not = ": " in one.slot and not one.slot.startswith("prefers: ")
-    return "yes" if is_either_so_or_not else None
+    return EITHER if is_either_so_or_not else None
 
 
 def day_value(time: Time) -> str:
@@ -267,13 +288,16 @@ def _dated(
             return time.first, None, words
         case "plan" if time.preposition in ("until", "till", "by"):
             return None, time.last, words
+        case "event" if time.expression.lower().startswith("for ") and not one.says.startswith(_HOLDS):
+            # "Drove for two hours" says how long it took, and not when it was.
+            return None, None, ""
         case _:
             if time.preposition in ("since", "from", "starting"):
                 return time.first, None, words
             return time.first, time.last, words
 
 
-_HOLDS = ("works ", "lives ", "is ", "has ", "studies ", "uses ", "plays ", "speaks ", "owns ")
+_HOLDS = ("works ", "lives ", "is ", "has ", "studies ", "uses ", "plays ", "speaks ", "owns ", "does ")
 
 
 def _when(time: Time) -> str:

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mcp_memory.extraction.trades import OCCUPATIONS
 from mcp_memory.extraction.verbs import PAST, PERSONAL
 from mcp_memory.models import MAX_IDENTIFIER, EntityType, name_key
 
@@ -289,7 +290,7 @@ _OTHER_ACRONYMS = frozenset(
 """What people shorten that is no body of people, so that an acronym otherwise is one."""
 
 _PLACE_CUE = re.compile(
-    r"\b(?:in|near|from|to|at|around|across|outside|towards?|via|visit(?:ed|ing)?|reach(?:ed)?|left|leaving|"
+    r"\b(?:(?<!traded\s)in|near|from|to|at|around|across|outside|towards?|via|visit(?:ed|ing)?|reach(?:ed)?|left|leaving|"
     r"toured?|explor(?:e|ed|ing))\s(?:the\s)?$",
     re.IGNORECASE,
 )
@@ -311,10 +312,11 @@ _EXCHANGE_CUE = re.compile(
     re.IGNORECASE,
 )
 _WORK_CUE = re.compile(
-    r"\b(?:work(?:s|ed|ing)?|job|intern(?:s|ed|ship)?|hired|employed|employer)\s(?:at|for|by|with)\s$"
+    r"\b(?:(?:work(?:s|ed|ing)?|job|intern(?:s|ed|ship)?|hired|employed|employer)\s(?:at|for|by|with)"
+    rf"|(?:{'|'.join(sorted(OCCUPATIONS))})\sat|bank(?:s|ed|ing)?\swith)\s$"
 )
 _TOOL_CUE = re.compile(
-    r"\b(?:us(?:e|es|ed|ing)|switch(?:ed|es|ing)?\sto|migrat(?:e|ed|es|ing)\sto|install(?:s|ed|ing)?|"
+    r"\b(?:us(?:e|es|ed|ing)|(?:switch(?:ed|es|ing)?|migrat(?:e|ed|es|ing))\s(?:over\s)?(?:from|(?:from\s[\w.]{1,20}\s)?to)|install(?:s|ed|ing)?|"
     r"upgrad(?:e|ed|ing)\sto|written\sin|built\s(?:with|on)|running\son|deploy(?:ed|ing)?\s(?:with|on))\s$",
     re.IGNORECASE,
 )
@@ -387,7 +389,7 @@ _NO_NAME = frozenset(
     woohoo would wouldn wowza yikes yo aren shouldn ain absolutely agreed amen anyhow honestly frankly
     sadly luckily thankfully interestingly surprisingly suddenly specifically essentially ideally gladly
     seriously literally personally possibly previously originally normally feel feels felt kudos bless nor
-    todo fixme nb re fwd cc bcc attn rsvp eta tba tbd tl vs etc ie eg msg pls plz thx ty np ukrainian
+    todo fixme nb re fwd cc bcc attn rsvp eta tba tbd tl etc ie eg msg pls plz thx ty np ukrainian
     norwegians icelandic hungarian romanian bulgarian serbian croatian thai vietnamese indonesian filipino
     persian iranian egyptian nigerian kenyan ethiopian argentinian colombian chilean peruvian cuban
     belgian catalan welsh israeli pakistani urdu bengali tamil swahili

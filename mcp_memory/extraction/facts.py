@@ -72,6 +72,10 @@ class Verdict:
     judgement: Judgement
 
 
+EITHER: Final = "yes"
+"""The value of what is either so or not, and takes no other's place."""
+
+
 @dataclass(frozen=True, slots=True)
 class FoundFact:
     """One thing that was said, understood: self-contained, in the third person, its subject named."""
@@ -93,9 +97,8 @@ class FoundFact:
     relations: tuple[NewRelation, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     value: str | None = None
-    """What fills the slot, where neither its relation nor its text is that: a plan's day, "yes" of what is
-    either so or not. Empty where it does not say with what: then it
-    takes no other's place, and none but a negation takes its own."""
+    """What fills the slot, where neither its relation nor its text is that: a plan's day, `EITHER`. Empty
+    where it does not say with what: then it takes no other's place, and none but a negation takes its own."""
     negates: bool = False
     """It says that something is no longer, or never was: it ends what fills its slot and puts nothing
     there."""

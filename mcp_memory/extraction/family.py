@@ -44,7 +44,8 @@ def _dating(match: Match) -> list[Statement]:
     if not is_name(name):
         return []
     entity = FoundEntity(named(name), "person")
-    return [Statement(f"is dating {name}", "fact", "is partner of", entity, "is partner of", importance=0.6)]
+    how = "engaged to" if "engaged" in match.group() else "dating"
+    return [Statement(f"is {how} {name}", "fact", "is partner of", entity, "is partner of", importance=0.6)]
 
 
 def _divorced(match: Match) -> list[Statement]:
@@ -117,6 +118,23 @@ def _got_married(match: Match) -> list[Statement]:
     return [Statement("got married", "fact", slot="is married to", importance=0.65, value="")]
 
 
+def _died(match: Match) -> list[Statement] | None:
+    if match.said.is_ahead:
+        return None
+    says = "passed away" if "passed" in match.group() else "died"
+    return [Statement(says, "event", importance=0.7, dated="event")]
+
+
+def _had_baby(match: Match) -> list[Statement] | None:
+    if match.said.is_ahead:
+        return None
+    name = match["name"] if match["name"] and is_name(match["name"]) else ""
+    child = match["child"] or "baby"
+    says = f"had a {child}{f' named {name}' if name else ''}"
+    others = (FoundEntity(named(name), "person"),) if name else ()
+    return [Statement(says, "event", importance=0.6, dated="event", entities=others)]
+
+
 def _noun(words: str) -> str:
     return singular(words.rsplit(maxsplit=1)[-1].lower())
 
@@ -126,6 +144,15 @@ FORMS: tuple[Form, ...] = (
     form(rf"{BE} single{END}", _single),
     form(rf"(?:{BE} married to|married|got married to) (?P<who>{NAME}){END}", _married),
     form(rf"{BE} (?:dating|seeing) (?P<who>{NAME}){END}", _dating),
+    form(
+        rf"(?:{HAVE} )?(?:passed away|died)(?:{END}| (?:peacefully|suddenly|after|of|from|because)\b)", _died
+    ),
+    form(
+        rf"(?:{HAVE} )?(?:just )?had (?:an?|our|their|her) "
+        r"(?P<child>(?:baby|boy|girl|son|daughter)(?: boy| girl)?)"
+        rf"(?:,? (?:(?:named|called) )?(?P<name>{NAME}))?{END}",
+        _had_baby,
+    ),
     form(
         rf"{HAVE} (?:an? )(?:new )?(?P<who>boyfriend|girlfriend|partner|fiancée?){END}",
         lambda match: [
@@ -140,7 +167,7 @@ FORMS: tuple[Form, ...] = (
     form(rf"(?:{BE} )(?P<age>\d{{1,3}})(?: years old| yo\b| years of age)", _aged),
     form(
         rf"{HAVE} (?P<what>(?:an?|one|two|three|four|five|\d) (?:\w+ ){{0,3}}(?:{_FAMILY}|"
-        rf"(?:{_PET})s?))(?: (?:named|called) (?P<names>{NAME}(?:(?:,| and) {NAME})*))?{END}",
+        rf"(?:{_PET})s?))(?:(?: (?:named|called)|,|:) (?P<names>{NAME}(?:(?:,|,? and) {NAME})*))?{END}",
         _has,
     ),
     form(

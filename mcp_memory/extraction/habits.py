@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import re
 
+from mcp_memory.extraction import possessions
 from mcp_memory.extraction.entities import FoundEntity
+from mcp_memory.extraction.facts import EITHER
 from mcp_memory.extraction.forms import BE, END, HAVE, Form, Match, Statement, form
-from mcp_memory.extraction.phrases import entity_of, listed, object_key, self_contained
+from mcp_memory.extraction.phrases import (
+    NAME,
+    NEVER_NAMES,
+    entity_of,
+    listed,
+    named,
+    object_key,
+    self_contained,
+)
 from mcp_memory.extraction.tastes import prefers
+from mcp_memory.extraction.verbs import PAST
 
 
 def _intolerant(match: Match) -> list[Statement]:
@@ -54,6 +65,112 @@ _GIVEN_UP = re.compile(
 )
 
 
+def _gave_up_on(match: Match) -> list[Statement] | None:
+    """ "Gave up on Spanish", which was learned, and no plan like "the trip"."""
+    words = self_contained(match["what"], longest=3)
+    if words is None or match.said.is_ahead or (key := object_key(words)) is None:
+        return None
+    return [_no_longer("does", words, key, f"gave up on {words}")]
+
+
+def _took_up(match: Match) -> list[Statement] | None:
+    """ "Took up tennis", "started smoking again", "began learning Dutch"."""
+    if match.said.is_ahead:
+        return None
+    if verb := match["verb"]:
+        if not match["what"]:
+            return _does_again(verb, is_again=match.group().endswith("again"))
+        # What it was that they began is worth telling, be it a habit or not.
+        return None if re.search(r"\bago\b", match["what"]) else _now_doing(match) or None
+    words = self_contained(match["thing"], longest=3)
+    if words is None or not _GIVEN_UP.match(words):
+        return None
+    return _doing_each("does", words)
+
+
+def _does_again(verb: str, *, is_again: bool) -> list[Statement] | None:
+    """A habit by its own name, as `_stopped` ends it."""
+    if verb in ("smoking", "drinking"):
+        return [Statement(_DOING_STEMS[verb], "fact", slot=_DOING_STEMS[verb], value=EITHER)]
+    if not is_again and verb not in _PASTIMES:
+        return None
+    return [Statement(f"does {verb}", "fact", slot=_slot("does", verb))]
+
+
+_PASTIMES = frozenset(
+    """
+    baking boxing climbing cycling dancing drawing fencing fishing gambling gardening hiking jogging
+    journaling juggling kayaking knitting meditating painting rowing running sailing sewing
+    skateboarding skating skiing snowboarding surfing swimming vaping weightlifting
+    """.split()
+)
+
+
+def _does_often(match: Match) -> list[Statement] | None:
+    """ "Run every morning", "swims on Tuesdays": a habit by what is done, however often."""
+    verb, often = match["verb"], self_contained(match["often"], longest=7)
+    if match.said.is_ahead or verb in _NO_HABIT_VERBS | PAST or verb.endswith("ed") or often is None:
+        return None
+    is_third = verb.endswith("s") and not verb.endswith("ss")
+    plain = verb.removesuffix("s") if is_third else verb
+    third = verb if is_third else f"{verb}es" if verb.endswith(_HISSING) else f"{verb}s"
+    return [Statement(f"{third} {often}", "fact", slot=_slot("does", _gerund(plain)), dated="undated")]
+
+
+_HISSING = ("s", "sh", "ch", "x", "z", "o")
+_NO_HABIT_VERBS = frozenset(
+    """
+    am is are was were be been have has had do does did go goes went get gets see sees say says take takes
+    make makes feel feels think thinks know knows want wants need needs try tries look looks come comes leave
+    leaves met meet meets happen happens cry cries forget forgets not will would can could should may might
+    must work works call calls it there who that and or
+    """.split()
+)
+
+
+def _gerund(verb: str) -> str:
+    """ "running" of "run": a short vowel between two consonants doubles the last."""
+    if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):
+        return f"{verb[:-1]}ing"
+    is_short = re.fullmatch(r"[^aeiou]*[aeiou][^aeiouwxy]", verb) is not None
+    return f"{verb}{verb[-1]}ing" if is_short else f"{verb}ing"
+
+
+def _goes_to(match: Match) -> list[Statement] | None:
+    """ "Go to the gym on Mondays"."""
+    where, often = match["where"], self_contained(match["often"], longest=7)
+    if match.said.is_ahead or often is None:
+        return None
+    says = f"goes to {match['article']}{where} {often}"
+    return [Statement(says, "fact", slot=_slot("does", where), dated="undated")]
+
+
+def _goes_no_longer(match: Match) -> list[Statement] | None:
+    where = match["where"]
+    if match.said.is_ahead:
+        return None
+    return [_no_longer("does", where, where, f"no longer goes to {match['article']}{where}")]
+
+
+def _works_so(match: Match) -> list[Statement] | None:
+    """ "Work from home on Fridays"."""
+    how, often = match["how"], self_contained(match["often"], longest=6) if match["often"] else ""
+    if match.said.is_ahead or often is None:
+        return None
+    if match["not"] or match["not2"]:
+        return [Statement(f"no longer works {how}", "fact", slot=f"works {how}", negates=True)]
+    return [
+        Statement(f"works {how} {often}".rstrip(), "fact", slot=f"works {how}", dated="undated", value=EITHER)
+    ]
+
+
+def _banks(match: Match) -> list[Statement] | None:
+    if match.said.is_ahead:
+        return None
+    bank = FoundEntity(named(match["bank"]), "organisation")
+    return [Statement(f"banks with {bank.name}", "fact", "banks with", bank, "banks with", importance=0.5)]
+
+
 def _does_sport(match: Match) -> list[Statement]:
     words = self_contained(match["what"], longest=6)
     return [] if words is None else _doing_each("does", words)
@@ -95,9 +212,14 @@ def _switched(match: Match) -> list[Statement]:
 
 
 def _switched_to(match: Match) -> list[Statement] | None:
-    """ "Switched to oat milk": from what it does not say, so it ends nothing."""
+    """ "Switched to oat milk", "to VS Code": from what it does not say, so it ends nothing."""
     words = self_contained(match["what"], longest=3)
-    if words is None or match.said.is_ahead or match.said.speaks_of_tools or _IS_NAMED.search(words):
+    if words is None or match.said.is_ahead:
+        return None
+    if _IS_NAMED.search(words):
+        is_tool = re.fullmatch(possessions.MAKE, words) and words.split()[0].casefold() not in NEVER_NAMES
+        return _doing_each("uses", words) if is_tool and "." not in words else None
+    if match.said.speaks_of_tools:
         return None
     key = object_key(words)
     if key is None or not _GIVEN_UP.match(words):
@@ -132,7 +254,7 @@ def _doing(verb: str, words: str) -> Statement | None:
     thing = re.split(r" (?:for|at|with|in|on|to|every|each|as|a|per|once|twice|most) ", words)[0]
     thing = _HOW_MUCH.sub("", thing) if verb in _HABITS else thing
     key = object_key(thing)
-    if key is None or re.match(r"(?:for|with|in|on|at|to|by|around|together|well|their) ", words):
+    if key is None or re.match(r"(?:for|with|in|on|at|to|by|about|around|together|well|their) ", words):
         return None
     target = entity_of(thing)
     return Statement(
@@ -142,10 +264,12 @@ def _doing(verb: str, words: str) -> Statement | None:
 
 def _slot(verb: str, key: str) -> str:
     """Who gives up coffee does not say whether they drank or only liked to have it."""
+    if verb in ("drives", "owns"):
+        return possessions.slot_of(key)
     return f"does: {key}" if verb in _HABITS else f"{verb}: {key}"
 
 
-_HABITS = frozenset({"does", "drinks", "eats", "plays", "practices", "practises", "smokes"})
+_HABITS = frozenset({"does", "drinks", "eats", "is learning", "plays", "practices", "practises", "smokes"})
 _HOW_MUCH = re.compile(
     r"^(?:(?:a|an|two|three|four|five|six|\d+|several|many|too much|too many|lots of|a lot of|some)"
     r" )?(?:(?:cups?|glass(?:es)?|cans?|pints?|bottles?) of )?(?=[a-z])"
@@ -162,7 +286,8 @@ def _does(match: Match) -> list[Statement]:
     phrase = match["what"]
     if instead := _INSTEAD.match(phrase):
         return _instead(third, instead["a"], instead["b"])
-    words = self_contained(phrase, longest=6)
+    # "Plays guitar in a band called The Larks".
+    words = self_contained(phrase, longest=9 if third == "plays" else 6)
     if words is None or (third in ("teaches", "eats", "drinks") and not _is_lasting(words)):
         return []
     return _doing_each(third, words)
@@ -193,9 +318,11 @@ _INSTEAD = re.compile(r"(?P<a>[\w'. +#-]{2,40}?) (?:instead of|rather than) (?P<
 
 def _stopped(match: Match) -> list[Statement]:
     third = _DOING_STEMS.get(match["verb"])
-    what = re.sub(r" (?:many |some )?years ago\b", "", match["what"])
+    what = re.sub(
+        r" (?:many |some )?years ago\b|^(?:because|since|due to|after|when|as)\b.*", "", match["what"]
+    )
     words = self_contained(what, longest=5) if what else None
-    if third is None and not match["what"] and not match.said.is_ahead:
+    if third is None and not what and not match.said.is_ahead:
         # "Quit running" is a habit by its own name.
         return [_no_longer("does", match["verb"], match["verb"], f"stopped {match['verb']}")]
     if third is None or words is None or (key := object_key(words)) is None or match.said.is_ahead:
@@ -270,8 +397,18 @@ def _now_doing(match: Match) -> list[Statement]:
     return _doing_each(third, words)
 
 
+_DAY = r"(?:weekdays|weekends|(?i:mon|tues|wednes|thurs|fri|satur|sun)days)"
+_OFTEN = (
+    r"(?P<often>(?:(?:almost |nearly )?(?:every|each) (?:single |other |few |second |two |three )?"
+    r"(?:day|morning|evening|afternoon|night|week|weekday|weekend|month|year|spring|summer|autumn|fall|winter"
+    r"|(?i:mon|tues|wednes|thurs|fri|satur|sun)day)s?|(?:once|twice|(?:two|three|four|five)"
+    rf" times) (?:a|per|each) (?:day|week|month|year)|daily|nightly|weekly|on {_DAY}(?: and {_DAY})?"
+    r"|(?:before|after) (?:work|breakfast|lunch|dinner|bed))(?: [\w ]{2,30})?)"
+)
+_WHERE = r"(?P<article>the |my |a )?(?P<where>[a-z][a-z-]+(?: (?:class(?:es)?|club|practice))?)"
+
 FORMS: tuple[Form, ...] = (
-    form(rf"(?P<verb>smokes?){END}", lambda _: [Statement("smokes", "fact", slot="smokes", value="yes")]),
+    form(rf"(?P<verb>smokes?){END}", lambda _: [Statement("smokes", "fact", slot="smokes", value=EITHER)]),
     form(
         r"(?:do|does|practi[cs]es?) (?P<what>(?:yoga|pilates|meditation|karate|judo|crossfit|tai chi"
         r"|ballet|martial "
@@ -319,9 +456,14 @@ FORMS: tuple[Form, ...] = (
         rf"(?P<a>[\w'. +#-]{{2,40}})",
         _switched,
     ),
-    form(rf"(?:{HAVE} )?(?:switched|changed)(?: over)? to (?P<what>[a-z].+)", _switched_to),
+    form(rf"(?:{HAVE} )?(?:switched|changed)(?: over)? to (?P<what>[A-Za-z].+)", _switched_to),
     form(rf"{BE} (?P<not>not |no longer )?(?:severely |very |highly )?allergic to (?P<what>.+)", _allergic),
     form(r"(?:eat|eats|started eating|am eating|is eating) meat again", _eats_meat_again),
+    form(
+        rf"(?:(?:{HAVE} )?(?:stopped|quit) going|no longer go(?:es)?|(?:do|does) not go) to"
+        rf" {_WHERE}(?: any ?more| any longer)?{END}",
+        _goes_no_longer,
+    ),
     form(
         rf"(?:{HAVE} )?(?:stopped|quit|gave up|given up) (?P<verb>[a-z]+ing)(?: (?P<what>.+))?",
         _stopped,
@@ -332,6 +474,26 @@ FORMS: tuple[Form, ...] = (
         rf"|stopped) (?P<what>(?:the )?[a-z].+)",
         _gave_up_thing,
     ),
+    form(rf"(?:{HAVE} )?(?:gave up|given up) on (?:learning |studying |playing )?(?P<what>.+)", _gave_up_on),
+    form(
+        rf"(?:{HAVE} )?(?:(?:started|begun|began|resumed|took up|taken up|got into|gotten into)"
+        r" (?P<verb>[a-z]+ing)"
+        rf"(?P<what> (?!again\b).+)?(?: again)?{END}|(?:took up|taken up|picked up) (?P<thing>[a-z].+))",
+        _took_up,
+    ),
+    form(
+        rf"(?:go(?:es)?|{BE} going) to {_WHERE}"
+        rf" {_OFTEN}{END}",
+        _goes_to,
+    ),
+    form(
+        rf"(?:(?P<not>no longer )?works?|(?P<not2>(?:do|does) not work)|{BE} working) "
+        r"(?P<how>from home|remotely|nights|night shifts|part-time|full-time)"
+        rf"(?: {_OFTEN})?(?: any ?more)?{END}",
+        _works_so,
+    ),
+    form(rf"banks? (?:with|at) (?P<bank>{NAME}){END}", _banks),
+    form(rf"(?P<verb>[a-z]{{2,14}}) {_OFTEN}{END}", _does_often),
     form(rf"(?:do not|does not|no longer) (?P<verb>{'|'.join(_DOINGS)})s? (?P<what>.+)", _does_no_longer),
     form(rf"(?P<verb>(?:{'|'.join(_DOINGS)})s?) (?P<what>.+)", _does),
 )

@@ -97,6 +97,16 @@ def _lived(match: Match) -> list[Statement]:
     return [replace(_living(f"{says} {place}", place), negates=True, importance=0.5)]
 
 
+def _lived_once(match: Match) -> list[Statement] | None:
+    """ "Lived in Paris for three years": for how long, and not since when."""
+    place = match["place"]
+    if not is_name(place) or match.said.is_ahead or not match.said.lasts:
+        return None
+    entity = FoundEntity(named(place), "place")
+    says = f"lived in {with_article(match)}{place}{match['further']}"
+    return [Statement(says, "fact", entities=(entity,), dated="undated")]
+
+
 def _no_longer_there(match: Match) -> list[Statement] | None:
     """ "No longer in Rome", of one's home."""
     return _lived(match) if match.said.speaks_of_home and match.said.is_over else None
@@ -203,6 +213,7 @@ FORMS: tuple[Form, ...] = (
         rf"(?:been living|lived|been based|been settled|resided))) {_WITHIN}in {PLACE}",
         _lives,
     ),
+    form(rf"lived in {PLACE}", _lived_once),
     form(rf"{BE} (?:no longer|not) in {PLACE}(?P<perfect>){END}", _no_longer_there),
     form(
         r"(?:(?:used to live|no longer lives?|(?:do|does) not live"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mcp_memory.extraction.drawing import entities_in, entity
-from mcp_memory.extraction.entities import UPPER
-from mcp_memory.extraction.facts import USER, FoundFact
+from mcp_memory.extraction.entities import UPPER, find_entities
+from mcp_memory.extraction.facts import EITHER, USER, FoundFact
 from mcp_memory.extraction.people import (
     CANONICAL,
     KIN,
@@ -32,9 +33,11 @@ def kin_in(sentence: str, reader: Reader) -> Iterator[FoundFact]:
     if match := _THE_PET_CALLED.match(sentence):
         yield _is_animal(named(match["name"]), match["kin"].lower(), reader)
     is_over = _OVER.search(sentence) is not None
-    for pattern in (_ANY_KIN, KIN_CALLED, _IS_MY_KIN):
+    for pattern in (_ANY_KIN, KIN_CALLED, _IS_MY_KIN, KIN_IS):
         for match in pattern.finditer(sentence):
             name, word = named(match["name"]), match["kin"].lower()
+            if pattern is KIN_IS and (word in _ROLES or _is_of_a_kind(name)):
+                continue
             if _CALLS.search(sentence[: match.start()]):
                 # "Everyone calls my sister Helen Nell": the second is what they call her.
                 name = name.split(maxsplit=1)[0]
@@ -60,6 +63,23 @@ def _is_name(name: str, reader: Reader) -> bool:
     return (
         first not in OPENERS and first.casefold() not in NEVER_NAMES and name_key(name) != name_key(reader.me)
     )
+
+
+def _is_of_a_kind(name: str) -> bool:
+    """Whether "my wife is …" says what she is and not who: "Canadian", "Catholic", "CEO"."""
+    first = name.split(maxsplit=1)[0]
+    if first.casefold() in _NAMES_LIKE_KINDS:
+        return False
+    return first.isupper() or _KIND_OF_PEOPLE.search(first) is not None or not find_entities(f"Met {name}.")
+
+
+_KIND_OF_PEOPLE = re.compile(r"(?:[ei]an|[ae]se|ish|ic|ist|ican|ew|lim|indu|awake|asleep)$")
+_NAMES_LIKE_KINDS = frozenset(
+    """
+    adrian brian christian cillian damian dean dorian evan fabian florian gillian ian jean jillian julian
+    kilian lilian lillian marian matthew andrew drew nick dominic eric frederic sean sebastian vivian hamish
+    """.split()
+)
 
 
 def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
@@ -88,9 +108,9 @@ def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
         kind="fact",
         sources=(reader.turn.id,),
         subject=subject,
-        slot=slot or once,
+        slot=slot or once or _also(kin, reader),
         # Who was it is not any more; whoever else is stays.
-        value=who.name if once else None,
+        value=who.name if once else None if slot else EITHER,
         negates=once is not None,
         importance=0.6,
         entities=entities_in("", (entity(who), entity(me_of(reader)))),
@@ -98,10 +118,22 @@ def _is_kin_of(who: Who, kin: str, reader: Reader) -> FoundFact:
     )
 
 
+def _also(kin: str, reader: Reader) -> str:
+    """What one may be beside others, until it is over: a friend, a neighbour, a landlord."""
+    return f"is {kin} of: {name_key(reader.me)}"
+
+
 def _slot_of(kin: str) -> str | None:
     """What there is one of at a time; None for kin, of whom there may be several."""
     return next((slot for slot, words in _ONE_AT_A_TIME.items() if kin in words), None)
 
+
+_ROLES = frozenset(
+    """
+    doctor dentist therapist trainer landlord landlady teacher mentor assistant coach tutor boss manager
+    """.split()
+)
+"""Of whom "my dentist is Dr. Lee" is read as of any thing that one has, and the next takes their place."""
 
 _ONE_AT_A_TIME = {
     "is married to": ("wife", "husband"),
@@ -130,20 +162,28 @@ def _no_longer_kin(sentence: str, reader: Reader) -> Iterator[FoundFact]:
     for match in _NO_LONGER.finditer(sentence):
         name, word = named(match["name"]), match["kin"].lower()
         kin = CANONICAL.get(word) or word
-        slot = _slot_of(kin)
-        if slot is None or not _is_name(name, reader) or not (match["over"] or match["more"]):
+        if not _is_name(name, reader) or not (match["over"] or match["more"]):
             continue
-        yield FoundFact(
+        who = Who(name, "person")
+        over = FoundFact(
             text=f"{name} is no longer {inside(reader.me)}'s {kin}.",
             kind="fact",
             sources=(reader.turn.id,),
             subject=reader.me,
-            slot=slot,
+            slot=_slot_of(kin),
             value=name,
             negates=True,
             importance=0.6,
-            entities=entities_in("", (entity(Who(name, "person")), entity(me_of(reader)))),
+            entities=entities_in("", (entity(who), entity(me_of(reader)))),
         )
+        if over.slot is not None:
+            yield over
+            continue
+        yield replace(over, subject=name, slot=_also(kin, reader), value=EITHER)
+        if word in _ROLES:
+            # "My dentist is Dr. Lee" is told of the speaker.
+            text = f"{reader.me}'s {word} is no longer {name}."
+            yield replace(over, text=text, slot=f"own {word}")
 
 
 def _is_animal(name: str, species: str, reader: Reader) -> FoundFact:
@@ -183,6 +223,10 @@ _IS_MY_KIN = re.compile(
 KIN_CALLED = re.compile(
     rf"^(?P<whose>[Mm]y|[Oo]ur) (?P<kind>{KIND_OF})(?P<kin>{KIN}|{A_PET})(?:'s name is| is (?:called"
     rf"|named)| goes by) (?P<name>{_FULL})"
+)
+KIN_IS = re.compile(
+    rf"\b(?P<whose>[Mm]y|[Oo]ur) (?P<kind>{KIND_OF})(?P<kin>{KIN}|{A_PET}) is (?:now )?(?P<name>{_FULL})"
+    r"(?=\s*(?:$|[,.;!)]|and (?:my|our|I|we|he|she|they)\b|but\b))"
 )
 _THE_PET_CALLED = re.compile(
     rf"^[Tt]he (?:little |old |new )?(?P<kin>{A_PET})(?:'s name is| is (?:called|named)| goes by) "

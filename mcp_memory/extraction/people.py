@@ -260,8 +260,8 @@ _PERSONS_DO = re.compile(
     rf"|no longer) )?(?:moved to"
     r"|relocated to|lives in|loves|hates|prefers|works (?:at|as|for)|left|quit|joined|retired|gone off"
     r"|gave up|given up"
-    r"|stopped|switched|drinks|plays|drives|got (?:a job|married|hired|promoted)|(?:not |no longer"
-    r" )?(?:an? )?(?:vegan"
+    r"|stopped|switched|drinks|plays|drives|got (?:a job|married|hired|promoted)|turned \d+|passed away|died"
+    r"|(?:not |no longer )?(?:an? )?(?:vegan"
     r"|vegetarian|engaged|married|divorced|single|pregnant|dating|working|living|studying))\b",
     re.IGNORECASE,
 )

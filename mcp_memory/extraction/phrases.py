@@ -140,7 +140,9 @@ _POINTING = frozenset(
 
 
 _CUT = re.compile(
-    r"\s*(?:[,;:!?(—–]|\.(?=\s|$)|\s-\s|\s(?:because|so that|since|while|although|though|but|which|who"
+    # Behind a title no thought ends: "Dr. Lee".
+    r"\s*(?:[,;:!?(—–]|(?<!\b[DM]r)(?<!\bMrs)(?<!\bMs)(?<!\bProf)(?<!\bSt)\.(?=\s|$)|\s-\s"
+    r"|\s(?:because|so that|since|while|although|though|but|which|who"
     r"|whom|if|unless|"
     r"whenever|when|where|as|than|and (?:I|we|it|he|she|they|that|then|now|am|is|are|was|have|need|want"
     r"|would|could|wonder\w*)|so|I|we"

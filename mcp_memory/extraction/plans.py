@@ -153,6 +153,9 @@ def _given_up(match: Match) -> list[Statement] | None:
     """ "Pulled out of the marathon", "dropped the idea of learning Dutch"."""
     if match["what"] and re.match(r"(?:\w+ )?(?:ditched|dropped|abandoned)", match.group()):
         return None
+    if re.match(rf"(?:{HAVE} )?(?:gave|given) up on [{UPPER}]", match.group()):
+        # Spanish is learned, and planned by nobody.
+        return None
     words = self_contained(match["what"] or match["idea"], longest=8)
     if (
         (match.said.is_ahead and not match.said.has_time)

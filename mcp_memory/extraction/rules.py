@@ -20,7 +20,7 @@ from mcp_memory.extraction.drawing import said_of
 from mcp_memory.extraction.entities import UPPER, find_entities
 from mcp_memory.extraction.facts import Extraction, FoundFact, Passage, Turn
 from mcp_memory.extraction.forms import SPEAKS_OF_TOOLS
-from mcp_memory.extraction.kinship import KIN_CALLED, kin_in
+from mcp_memory.extraction.kinship import KIN_CALLED, KIN_IS, kin_in
 from mcp_memory.extraction.nicknames import BEGINS_WITH_ANOTHER, another_of_a_name, called_otherwise
 from mcp_memory.extraction.people import MAX_READ, Reader, Talk, Who, note_people, subject_of
 from mcp_memory.extraction.phrases import NAME, named
@@ -156,6 +156,8 @@ def _is_english(text: str) -> bool:
 
 def _read_sentence(sentence: str, reader: Reader) -> None:
     sentence = _PARENT.sub(r"My \g<who>", sentence)
+    sentence = _WRITTEN_LARGE.sub(lambda match: match.group().lower(), sentence)
+    sentence = _BOTH_OF_US.sub(_as_mine, sentence)
     if (who := _WHO.match(sentence)) and (rest := sentence[who.end() :]):
         # "Priya, who lives in Leeds, came by" says two things of her.
         _read_plain(f"{who['who']} {who['is']}", reader)
@@ -167,7 +169,7 @@ def _read_plain(sentence: str, reader: Reader) -> None:
     if _MISSES.search(sentence):
         return
     sentence = _SINCE_DOING.sub(_as_clause, _BEFORE_I.sub("", sentence))
-    sentence = _MADE_ME.sub(r"I was \g<did> ", sentence)
+    sentence = _MADE_ME.sub(lambda match: f"I was {match['did'] or match['took']} ", sentence)
     reader.facts.extend(of_contacts(sentence, reader))
     reader.facts.extend(another_of_a_name(sentence, reader))
     sentence = BEGINS_WITH_ANOTHER.sub(r"\g<name> ", sentence)
@@ -190,7 +192,7 @@ def _read_clause(
         reader.facts.extend(facts)
         return before
     text = _without_lead_ins(clause.text)
-    if called := KIN_CALLED.match(text):
+    if called := KIN_CALLED.match(text) or KIN_IS.match(text):
         return Who(named(called["name"]), "person")
     if clause.link in _DEPENDS or re.match(
         r"(?:if|unless|whether|when|whenever|once|until|before|after)\b", text, re.IGNORECASE
@@ -225,6 +227,17 @@ def _read_clause(
     return subject
 
 
+def _as_mine(match: re.Match[str]) -> str:
+    """ "Lena and I got married" as "I married Lena": to each other."""
+    return f"I {_TO_EACH_OTHER[match['did']]} {match['who'] or match['other']}"
+
+
+_TO_EACH_OTHER = {
+    "married": "married", "engaged": "am engaged to", "broke up": "broke up with",
+    "broken up": "broke up with", "split up": "broke up with", "dating": "am dating",
+}  # fmt: skip
+
+
 def _as_clause(match: re.Match[str]) -> str:
     """ "Since moving to Porto last month, I" as "I moved to Porto last month, I"."""
     past = _DID[match["doing"].lower()]
@@ -240,6 +253,14 @@ _DID = {
 # "I used to love hiking, but it's been a while": who misses it loves it still.
 _MISSES = re.compile(r"\bused to\b.*\bit (?:is|has) been (?:a while|ages|so long|too long|forever|years)\b")
 _PARENT = re.compile(r"^(?P<who>Mom|Mum|Dad|Grandma|Grandpa)(?= (?:[a-z]|[A-Z][a-z]+ed\b))")
+# "My Mom": the word, and no name.
+_WRITTEN_LARGE = re.compile(
+    r"(?<=\b[Mm]y )(?:Mom|Mum|Dad|Mother|Father|Grandma|Grandpa|Sister|Brother|Wife|Husband|Uncle|Aunt)\b"
+)
+_BOTH_OF_US = re.compile(
+    rf"^(?:(?P<who>{NAME}) and I|I and (?P<other>{NAME})) (?:have |are )?"
+    rf"(?:just |finally |officially |recently |now )?(?:got |gotten )?(?P<did>{'|'.join(_TO_EACH_OTHER)})\b"
+)
 _WHO = re.compile(
     rf"^(?P<who>(?:[Mm]y [a-z-]+(?: [a-z-]+)? )?[{UPPER}]\w+(?: [{UPPER}]\w+)?|[Mm]y [a-z-]+(?:"
     rf" [a-z-]+)?), who (?P<is>[a-z][^,]{{3,80}}), "
@@ -262,8 +283,10 @@ _SINCE_DOING = re.compile(
 
 # Who did it is not kept.
 _MADE_ME = re.compile(
-    rf"^(?:[Tt]hey|[Mm]y (?:boss|manager|company|employer)|{NAME}) (?:have |has )?(?:just |finally )?"
+    rf"^(?:(?:[Tt]hey|[Mm]y (?:boss|manager|company|employer)|{NAME}) (?:have |has )?(?:just |finally )?"
     r"(?P<did>made|named|appointed|promoted) me "
+    rf"|(?:[Mm]y (?:new )?[a-z]+|[Tt]he (?:doctor|clinic|hospital|specialist)|[Tt]hey|{NAME}) (?:have |has )?"
+    r"(?:just |now )?(?P<took>put|started|switched|prescribed) me (?=(?:on |to )?\d))"
 )
 
 
@@ -293,7 +316,8 @@ _ENGLISH = re.compile(
     r"|on|a|an|from|"
     r"moved|lives|works|likes|prefers|it|now|new|please|never|always|use|you|that|this|me|do|don't|so"
     r"|be|will|would|can|if|"
-    r"what|how|when|like|love|hate|prefer|just|but|by|name|call|quit|left|joined|got|only)\b",
+    r"what|how|when|like|love|hate|prefer|just|but|by|name|call|quit|left|joined|got|only"
+    r"|his|her|their|were|had|been|went|died|turned|last|next|yesterday|today|tomorrow|week|month|years?)\b",
     re.IGNORECASE,
 )
 _SPEAKS_OF_WORK = re.compile(

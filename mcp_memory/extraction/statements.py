@@ -3,7 +3,18 @@ and plan. Pure; what is not understood for certain is left out."""
 
 from __future__ import annotations
 
-from mcp_memory.extraction import deeds, family, habits, homes, plans, tastes, versions, work
+from mcp_memory.extraction import (
+    body,
+    deeds,
+    family,
+    habits,
+    homes,
+    plans,
+    possessions,
+    tastes,
+    versions,
+    work,
+)
 from mcp_memory.extraction.forms import Match, Said, Statement
 
 
@@ -22,6 +33,8 @@ _FORMS = (
     *work.FORMS,
     *tastes.FORMS,
     *family.FORMS,
+    *possessions.FORMS,
+    *body.FORMS,
     *plans.FORMS,
     *habits.FORMS,
     *deeds.FORMS,

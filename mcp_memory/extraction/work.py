@@ -9,6 +9,7 @@ from mcp_memory.extraction.entities import FoundEntity
 from mcp_memory.extraction.forms import BE, END, HAVE, ORG, ROLE, Form, Match, Statement, form, is_name
 from mcp_memory.extraction.phrases import NAME, named
 from mcp_memory.extraction.plans import plan
+from mcp_memory.extraction.trades import OCCUPATIONS
 from mcp_memory.models import name_key
 
 
@@ -80,7 +81,7 @@ _NO_ROLE = frozenset(
 def _is_role(match: Match) -> list[Statement]:
     """ "Am a nurse": only of words that are an occupation."""
     words = match["role"].lower().split()
-    head = next((word for word in reversed(words) if word in _OCCUPATIONS), None)
+    head = next((word for word in reversed(words) if word in OCCUPATIONS), None)
     if head is None or words[-1] != head or set(words) & _NOT_BY_TRADE:
         return _is_something(match)
     found = [_working_as(match["role"])]
@@ -92,26 +93,6 @@ def _is_role(match: Match) -> list[Statement]:
 
 _NOT_BY_TRADE = frozenset(
     "former ex retired aspiring amateur wannabe hobby future big great good terrible bad better real".split()
-)
-
-
-_OCCUPATIONS = frozenset(
-    """
-    accountant actor actress actuary administrator analyst anesthesiologist architect archivist artist
-    assistant astronomer attorney auditor author baker banker barber barista bartender biologist bookkeeper
-    bricklayer broker builder butcher caregiver carpenter cashier chef chemist cleaner clerk coach composer
-    consultant contractor cook copywriter counselor curator dentist designer developer dietitian director
-    doctor economist editor electrician engineer entrepreneur farmer filmmaker firefighter fisherman florist
-    freelancer gardener geologist hairdresser historian illustrator instructor interpreter investor janitor
-    journalist judge landscaper lawyer lecturer librarian lifeguard linguist machinist manager mathematician
-    mechanic midwife miner musician nanny nurse nutritionist optician optometrist painter paralegal paramedic
-    pharmacist photographer physicist physiotherapist pilot plumber policeman postman potter principal
-    producer professor programmer psychiatrist psychologist publicist radiologist realtor receptionist
-    recruiter reporter researcher salesman salesperson scientist sculptor secretary seamstress singer
-    sociologist soldier statistician stylist superintendent surgeon surveyor tailor teacher technician
-    therapist trainer translator tutor upholsterer veterinarian videographer waiter waitress warden welder
-    woodworker writer zoologist
-    """.split()
 )
 
 
@@ -138,14 +119,18 @@ _LASTING = frozenset(
 _PASSING = frozenset("bit little huge big not such total complete bad good".split())
 
 
-def _left(match: Match) -> list[Statement]:
+def _left(match: Match) -> list[Statement] | None:
     org, to = match["org"], match["to"]
     sure = bool(match["sure"])
     if match.said.is_ahead or not is_name(org):
         return []
+    is_employer = match.said.speaks_of_work or name_key(named(org)) in match.said.employers
+    if match["verb"] == "left" and not (sure or is_employer) and _SCHOOL.search(org):
+        # Who is not known to work there was taught there.
+        return None
     if to and match.said.speaks_of_work and is_name(to):
         return [_gone_from(org, f"left {org} for {to}"), _working(f"works at {to}", to)]
-    if not (sure or match.said.speaks_of_work or name_key(named(org)) in match.said.employers):
+    if not (sure or is_employer):
         # One leaves towns and parties too: it is over only for who is known to work there.
         why = match["why"].strip()
         is_plain = match["verb"] in ("left", "quit") and why in ("", "after", "because")
@@ -218,7 +203,7 @@ def _names_a_trade(role: str) -> bool:
     if not words or words[0] in ("my", "our", "your", "his", "her", "their"):
         # "Ines is no longer my manager": whose she is, and not what she does.
         return False
-    return words[-1] in _OCCUPATIONS or words[0] in _HEADS
+    return words[-1] in OCCUPATIONS or words[0] in _HEADS
 
 
 def _was_made(match: Match) -> list[Statement] | None:
@@ -257,6 +242,14 @@ def _studies(match: Match) -> list[Statement]:
     return [Statement(f"{subject} {school}", "fact", "studies at", entity, "studies at", importance=0.65)]
 
 
+def _goes_to_school(match: Match) -> list[Statement] | None:
+    school = match["school"]
+    if match.said.is_ahead:
+        return None
+    entity = FoundEntity(named(school), "organisation")
+    return [Statement(f"goes to {school}", "fact", "studies at", entity, "studies at", importance=0.6)]
+
+
 def _graduated(match: Match) -> list[Statement]:
     school = match["school"]
     if not is_name(school) or match.said.is_ahead:
@@ -280,7 +273,7 @@ _CHANGE = (
 
 def _became(match: Match) -> list[Statement] | None:
     words = match["role"].lower().split()
-    if "promot" not in match.group() and words[-1] not in _OCCUPATIONS:
+    if "promot" not in match.group() and words[-1] not in OCCUPATIONS:
         return None
     if match.said.is_ahead:
         return []
@@ -420,6 +413,11 @@ FORMS: tuple[Form, ...] = (
         rf"(?:{HAVE} )?(?:dropped out of|left|finished (?:at|my studies at)) (?:the"
         rf" )?(?P<school>{NAME}){END}",
         lambda match: _graduated(match) if _at_school(match) or "out" in match.group() else None,
+    ),
+    form(
+        rf"(?:go(?:es)? to|attends?|{BE} attending|{BE} going to|(?:{HAVE} )?(?:started at|transferred to"
+        rf"|switched to|changed to|enrolled (?:at|in))) (?:the )?(?P<school>{NAME})(?P<what>)(?: now)?{END}",
+        lambda match: _goes_to_school(match) if _SCHOOL.search(match["school"]) else None,
     ),
     form(rf"(?:{HAVE} )?graduated(?: [a-z ]{{0,30}})? from (?:the )?(?P<school>{NAME})", _graduated),
 )
