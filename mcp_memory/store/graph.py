@@ -7,6 +7,9 @@ every checkpoint uses up 8 MiB of the address space, updates swell the file, and
 A connection of kuzu 0.11 keeps every statement it was ever given, 6 to 19 KB each time. Deleting an edge
 leaves others, or takes others with it, so that edges go only with a node at their end, and a relation is one.
 And -(2**63), in a column with other numbers, is 0 after a checkpoint.
+
+A node is looked up by its key only where the key is a parameter: for keys out of UNWIND or IN all nodes are
+read, which at 200,000 takes 25 ms instead of 1, and to join two kinds of nodes more than 256 MiB.
 """
 
 # kuzu and ladybug publish no types; what leaves this module is typed.
@@ -48,22 +51,19 @@ _SCHEMA = (
     "CREATE REL TABLE SUBJECT(FROM Relation TO Entity)",
     "CREATE REL TABLE OBJECT(FROM Relation TO Entity)",
 )
-_ADD_ENTITIES = "UNWIND $ids AS id MERGE (:Entity {id: id})"
-_ADD_MEMORIES = "UNWIND $ids AS id CREATE (:Memory {id: id})"
-_ADD_MENTIONS = """
-    UNWIND $rows AS row MATCH (m:Memory {id: row.memory}), (e:Entity {id: row.entity})
-    CREATE (m)-[:MENTIONS]->(e)"""
-_ADD_RELATIONS = """
-    UNWIND $rows AS row MATCH (s:Entity {id: row.subject}), (o:Entity {id: row.object})
-    CREATE (s)<-[:SUBJECT]-(:Relation {id: row.id, type: row.type,
-    valid_from: row.valid_from, valid_until: row.valid_until, memory_id: row.memory})-[:OBJECT]->(o)"""
+_ADD_ENTITY = "MERGE (:Entity {id: $id})"
+_ADD_MENTION = "MATCH (m:Memory {id: $memory}), (e:Entity {id: $entity}) CREATE (m)-[:MENTIONS]->(e)"
+_ADD_RELATION = """
+    MATCH (s:Entity {id: $subject}), (o:Entity {id: $object})
+    CREATE (s)<-[:SUBJECT]-(:Relation {id: $id, type: $type, valid_from: $valid_from,
+    valid_until: $valid_until, memory_id: $memory})-[:OBJECT]->(o)"""
 _DELETE_RELATIONS = "MATCH (r:Relation) WHERE r.memory_id IN $ids DETACH DELETE r"
+_DELETE_MEMORY = "MATCH (m:Memory {id: $id}) DETACH DELETE m"
 _DELETE_MEMORIES = "MATCH (m:Memory) WHERE m.id IN $ids DETACH DELETE m"
 _DELETE_ENTITIES = "MATCH (e:Entity) WHERE e.id IN $ids DETACH DELETE e"
-_MENTION_COUNTS = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids RETURN e.id, count(m)"
+_MENTION_COUNT = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity {id: $id}) RETURN count(m)"
 _MENTIONING = """
-    MATCH (m:Memory)-[:MENTIONS]->(e:Entity) WHERE e.id IN $ids
-    RETURN m.id, e.id ORDER BY m.id, e.id LIMIT $limit"""
+    MATCH (m:Memory)-[:MENTIONS]->(e:Entity {id: $id}) RETURN m.id ORDER BY m.id LIMIT $limit"""
 _RELATED = """
     MATCH (a:Entity)<-[:SUBJECT|:OBJECT]-(:Relation)-[:SUBJECT|:OBJECT]->(b:Entity)
     WHERE a.id = $id AND b.id <> a.id RETURN DISTINCT b.id ORDER BY b.id LIMIT $limit"""
@@ -76,6 +76,10 @@ _ALL_MENTIONS = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity) RETURN m.id, e.id"
 _ALL_RELATIONS = """
     MATCH (s:Entity)<-[:SUBJECT]-(r:Relation)-[:OBJECT]->(o:Entity)
     RETURN s.id, o.id, r.id, r.type, r.valid_from, r.valid_until, r.memory_id"""
+MENTIONS_AT_ONCE = 8
+"""Entities that one statement joins to a new memory."""
+ONE_BY_ONE = 50
+"""Nodes up to which each is deleted by its key; more are found in one reading of all."""
 _COUNT_MEMORIES = "MATCH (m:Memory) RETURN count(m)"
 _COUNT_RELATIONS = "MATCH (r:Relation) RETURN count(r)"
 
@@ -227,17 +231,17 @@ class Graph:
 
     async def mentioning(self, entity_id: str, limit: int) -> tuple[str, ...]:
         """Ids of memories that mention an entity."""
-        rows = await self._run(partial(self._execute, _MENTIONING, ids=[entity_id], limit=limit))
+        rows = await self._run(partial(self._execute, _MENTIONING, id=entity_id, limit=limit))
         return tuple(row[0] for row in rows)
 
     async def rare_mentions(self, entity_ids: Sequence[str], at_most: int) -> tuple[tuple[str, str], ...]:
         """Pairs of memory and entity id, for those of the entities that at most so many memories mention."""
 
         def rare_mentions() -> tuple[tuple[str, str], ...]:
-            counts = self._execute(_MENTION_COUNTS, ids=list(entity_ids))
-            rare = [entity_id for entity_id, count in counts if count <= at_most]
-            rows = self._execute(_MENTIONING, ids=rare, limit=at_most * len(rare)) if rare else []
-            return tuple((memory_id, entity_id) for memory_id, entity_id in rows)
+            rare = (one for one in entity_ids if 0 < self._number(_MENTION_COUNT, id=one) <= at_most)
+            return tuple(
+                (row[0], one) for one in rare for row in self._execute(_MENTIONING, id=one, limit=at_most)
+            )
 
         return await self._run(rare_mentions)
 
@@ -285,19 +289,28 @@ class Graph:
         return sum(file.stat().st_size for file in self._path.parent.iterdir() if file.is_file())
 
     def _insert(self, rows: GraphRows) -> None:
-        if rows.entity_ids:
-            self._execute(_ADD_ENTITIES, ids=list(rows.entity_ids))
-        self._execute(_ADD_MEMORIES, ids=list(rows.memory_ids))
-        if rows.mentions:
-            self._execute(_ADD_MENTIONS, rows=[{"memory": m, "entity": e} for m, e in rows.mentions])
-        if rows.relations:
-            names = ("subject", "object", "id", "type", "valid_from", "valid_until", "memory")
-            relations = [dict(zip(names, _bounded(row), strict=True)) for row in rows.relations]
-            self._execute(_ADD_RELATIONS, rows=relations)
+        for entity_id in rows.entity_ids:
+            self._execute(_ADD_ENTITY, id=entity_id)
+        mentioned: dict[str, list[str]] = {memory_id: [] for memory_id in rows.memory_ids}
+        for memory_id, entity_id in rows.mentions:
+            mentioned[memory_id].append(entity_id)
+        for memory_id, entity_ids in mentioned.items():
+            first, others = entity_ids[:MENTIONS_AT_ONCE], entity_ids[MENTIONS_AT_ONCE:]
+            named = {f"e{place}": entity_id for place, entity_id in enumerate(first)}
+            self._execute(_add_memory(len(first)), memory=memory_id, **named)
+            for entity_id in others:
+                self._execute(_ADD_MENTION, memory=memory_id, entity=entity_id)
+        names = ("subject", "object", "id", "type", "valid_from", "valid_until", "memory")
+        for row in rows.relations:
+            self._execute(_ADD_RELATION, **dict(zip(names, _bounded(row), strict=True)))
 
     def _delete(self, memory_ids: Sequence[str]) -> None:
         self._execute(_DELETE_RELATIONS, ids=list(memory_ids))
-        self._execute(_DELETE_MEMORIES, ids=list(memory_ids))
+        if len(memory_ids) > ONE_BY_ONE:
+            self._execute(_DELETE_MEMORIES, ids=list(memory_ids))
+            return
+        for memory_id in memory_ids:
+            self._execute(_DELETE_MEMORY, id=memory_id)
 
     def _copy(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:
@@ -334,6 +347,15 @@ def remove(path: Path) -> None:
     """Delete a graph that is closed, with its log; the ledger has everything that was in it."""
     for file in path.parent.glob(path.name + "*"):
         file.unlink()
+
+
+@cache
+def _add_memory(mentions: int) -> str:
+    """The statement that makes a memory which mentions so many entities: `$e0` and so on."""
+    ends = [f"e{place}" for place in range(mentions)]
+    match = ", ".join(f"({end}:Entity {{id: ${end}}})" for end in ends)
+    edges = "".join(f", (m)-[:MENTIONS]->({end})" for end in ends)
+    return f"{'MATCH ' if ends else ''}{match} CREATE (m:Memory {{id: $memory}}){edges}"
 
 
 def _bounded(row: RelationRow) -> RelationRow:
