@@ -204,30 +204,28 @@ def mentions_of(connection: sa.Connection, scope: Scope, entity_id: str, limit: 
 
 def mentioned_by_any(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[str, ...]:
     """Ids of the entities that any of these memories mentions."""
-    mention = schema.mention.c
-    return tuple(
-        dict.fromkeys(
-            entity_id
-            for some in chunks(memory_ids)
-            for entity_id in connection.execute(
-                sa.select(mention.entity_id).where(mention.memory_id.in_(some)).distinct()
-            ).scalars()
-        )
-    )
+    return tuple(connection.execute(_MENTIONED_BY_ANY, {"ids": memory_ids}).scalars())
+
+
+_MENTIONED_BY_ANY = (
+    sa.select(schema.mention.c.entity_id).where(among(schema.mention.c.memory_id, "ids")).distinct()
+)
 
 
 def mentioned_by(connection: sa.Connection, memory_id: str) -> tuple[EntityRef, ...]:
     """Entities that a memory the caller was already shown mentions."""
-    query = (
-        sa.select(schema.entity.c.id, schema.entity.c.name, known_type(schema.entity))
-        .join(schema.mention, schema.mention.c.entity_id == schema.entity.c.id)
-        .where(schema.mention.c.memory_id == memory_id)
-        .order_by(schema.entity.c.name, schema.entity.c.id)
-    )
     return tuple(
         EntityRef(id=entity_id, name=name, type=entity_type)
-        for entity_id, name, entity_type in connection.execute(query)
+        for entity_id, name, entity_type in connection.execute(_MENTIONED_BY, {"this_memory": memory_id})
     )
+
+
+_MENTIONED_BY = (
+    sa.select(schema.entity.c.id, schema.entity.c.name, known_type(schema.entity))
+    .join(schema.mention, schema.mention.c.entity_id == schema.entity.c.id)
+    .where(schema.mention.c.memory_id == sa.bindparam("this_memory"))
+    .order_by(schema.entity.c.name, schema.entity.c.id)
+)
 
 
 def conflicts(connection: sa.Connection, ids: Sequence[str]) -> tuple[tuple[str, str], ...]:

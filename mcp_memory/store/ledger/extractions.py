@@ -13,8 +13,8 @@ from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import Memory, UsageOfDay
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of
-from mcp_memory.store.ledger.schema import chunks, new_id
+from mcp_memory.store.ledger.rows import COLUMNS, NOW, alive, among, memory_of
+from mcp_memory.store.ledger.schema import new_id
 from mcp_memory.usage import Usage
 
 ExtractionStatus = Literal["waiting", "failed"]
@@ -34,10 +34,13 @@ def enqueue(connection: sa.Connection, memory_ids: Sequence[str], now: datetime)
     """Note that facts are to be drawn from these, in the transaction that writes them; answers the work's
     id."""
     work_id = new_id("x")
-    connection.execute(
-        insert(schema.extraction).values(id=work_id, memory_ids=" ".join(memory_ids), since=now, due_at=now)
-    )
+    row = {"id": work_id, "memory_ids": " ".join(memory_ids), "since": now, "due_at": now}
+    connection.execute(_ENQUEUE, row)
     return work_id
+
+
+_WORK = schema.extraction.c
+_ENQUEUE = insert(schema.extraction)
 
 
 def due(connection: sa.Connection, now: datetime, limit: int) -> tuple[Work, ...]:
@@ -54,15 +57,19 @@ def due(connection: sa.Connection, now: datetime, limit: int) -> tuple[Work, ...
 
 def find(connection: sa.Connection, work_ids: Sequence[str]) -> tuple[Work, ...]:
     """Those of these that are not done, whenever they are due."""
-    query = sa.select(schema.extraction).where(schema.extraction.c.id.in_(work_ids))
-    return tuple(_work(row) for row in connection.execute(query.order_by(schema.extraction.c.since)))
+    return tuple(_work(row) for row in connection.execute(_FIND, {"ids": work_ids}))
+
+
+_FIND = sa.select(schema.extraction).where(among(_WORK.id, "ids")).order_by(_WORK.since)
 
 
 def left_of(connection: sa.Connection, work_ids: Sequence[str]) -> tuple[bool, tuple[str, ...]]:
     """Whether any of these is not done, and what kept it from that."""
-    table = schema.extraction.c
-    rows = connection.execute(sa.select(table.error).where(table.id.in_(work_ids))).all()
+    rows = connection.execute(_ERRORS, {"ids": work_ids}).all()
     return bool(rows), tuple(dict.fromkeys(row.error for row in rows if row.error))
+
+
+_ERRORS = sa.select(_WORK.error).where(among(_WORK.id, "ids"))
 
 
 def _work(row: sa.Row[tuple[object, ...]]) -> Work:
@@ -71,12 +78,13 @@ def _work(row: sa.Row[tuple[object, ...]]) -> Work:
 
 def words(connection: sa.Connection, memory_ids: Sequence[str]) -> tuple[Memory, ...]:
     """Those of these memories that are neither forgotten nor expired, whosever they are, in order of time."""
-    found: list[Memory] = []
-    columns = schema.memory.c
-    for some in chunks(memory_ids):
-        query = sa.select(*COLUMNS).where(columns.id.in_(some), alive()).order_by(columns.seq)
-        found.extend(memory_of(row) for row in connection.execute(query))
-    return tuple(sorted(found, key=lambda one: one.observed_at))
+    rows = connection.execute(_WORDS, {"ids": memory_ids, "now": datetime.now(UTC)})
+    return tuple(sorted(map(memory_of, rows), key=lambda one: one.observed_at))
+
+
+_WORDS = (
+    sa.select(*COLUMNS).where(among(schema.memory.c.id, "ids"), alive(now=NOW)).order_by(schema.memory.c.seq)
+)
 
 
 def next_due(connection: sa.Connection) -> datetime | None:
@@ -88,8 +96,10 @@ def next_due(connection: sa.Connection) -> datetime | None:
 
 def done(connection: sa.Connection, work_id: str) -> bool:
     """Take it off the list; whether it was still on it."""
-    gone = connection.execute(sa.delete(schema.extraction).where(schema.extraction.c.id == work_id))
-    return gone.rowcount > 0
+    return connection.execute(_DONE, {"work_id": work_id}).rowcount > 0
+
+
+_DONE = sa.delete(schema.extraction).where(_WORK.id == sa.bindparam("work_id"))
 
 
 def put_off(

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import Memory, Scope, Succession, name_key
 from mcp_memory.store.ledger import entities, schema
-from mcp_memory.store.ledger.rows import COLUMNS, VISIBLE, alive, among, memory_of, seen_by, visible
+from mcp_memory.store.ledger.rows import COLUMNS, NOW, VISIBLE, alive, among, memory_of, seen_by, visible
 from mcp_memory.store.ledger.schema import chunks
 from mcp_memory.timeline import Claim, Ending, endings
 
@@ -47,7 +47,8 @@ def state(
 ) -> None:
     """Note what a memory says of `home_id`, which counts as `subject_id`. What is noted already stays: the
     caller's own understanding goes before ours."""
-    values = {
+    row = {
+        "memory_id": memory_id,
         "subject_id": subject_id,
         "home_id": home_id,
         "slot": statement.slot,
@@ -55,8 +56,10 @@ def state(
         "negates": statement.negates,
         "until": statement.until,
     }
-    new = insert(schema.statement).values(memory_id=memory_id, **values)
-    connection.execute(new.on_conflict_do_nothing())
+    connection.execute(_STATE, row)
+
+
+_STATE = insert(schema.statement).on_conflict_do_nothing()
 
 
 def judge(
@@ -137,55 +140,29 @@ def settle(connection: sa.Connection, memory_ids: Iterable[str]) -> tuple[str, .
             ended[memory_id] = ending
     now = datetime.now(UTC)
     changed: list[str] = []
-    columns = schema.memory.c
-    for some in chunks(ids):
-        query = (
-            sa.select(columns.id, columns.state, columns.valid_until, schema.statement.c.until)
-            .join(schema.statement, schema.statement.c.memory_id == columns.id)
-            .where(columns.id.in_(some), columns.state.in_(("active", "superseded")))
-        )
-        for row in connection.execute(query).all():
-            ending = ended.get(row.id)
-            ends_at = [one for one in (row.until, None if ending is None else ending.at) if one is not None]
-            until = min(ends_at, default=None)
-            is_over = ending is not None and ending.at <= now
-            values = {"state": "superseded" if is_over else "active", "valid_until": until}
-            if (row.state, row.valid_until) != (values["state"], until):
-                connection.execute(sa.update(schema.memory).where(columns.id == row.id).values(**values))
-                changed.append(row.id)
+    for row in connection.execute(_HELD, {"ids": ids}).all():
+        ending = ended.get(row.id)
+        ends_at = [one for one in (row.until, None if ending is None else ending.at) if one is not None]
+        until = min(ends_at, default=None)
+        is_over = ending is not None and ending.at <= now
+        values = {"state": "superseded" if is_over else "active", "valid_until": until}
+        if (row.state, row.valid_until) != (values["state"], until):
+            connection.execute(sa.update(schema.memory).where(_MEMORY.id == row.id).values(**values))
+            changed.append(row.id)
     return tuple(changed)
 
 
+_MEMORY, _STATEMENT = schema.memory.c, schema.statement.c
+_HELD = (
+    sa.select(_MEMORY.id, _MEMORY.state, _MEMORY.valid_until, _STATEMENT.until)
+    .join(schema.statement, _STATEMENT.memory_id == _MEMORY.id)
+    .where(among(_MEMORY.id, "ids"), _MEMORY.state.in_(("active", "superseded")))
+)
 _STATED = sa.select(schema.statement.c.memory_id).where(among(schema.statement.c.memory_id, "ids"))
 
 
 def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Ending]:
-    origin = schema.memory.alias()
-    said_last = (
-        sa.select(sa.func.max(origin.c.observed_at))
-        .join(schema.source, schema.source.c.source_id == origin.c.id)
-        .where(schema.source.c.memory_id == schema.memory.c.id, origin.c.forgetting_id.is_(None))
-        .scalar_subquery()
-    )
-    columns, statement = schema.memory.c, schema.statement.c
-    rows: list[sa.Row[Any]] = []
-    for some in chunks(ids):
-        query = (
-            sa.select(
-                columns.id,
-                columns.owner,
-                columns.seq,
-                columns.observed_at,
-                columns.valid_from,
-                columns.kind,
-                columns.session_id,
-                sa.type_coerce(said_last, schema.Time).label("said_last"),
-                schema.statement,
-            )
-            .join(schema.statement, statement.memory_id == columns.id)
-            .where(columns.id.in_(some), statement.slot.is_not(None), alive())
-        )
-        rows += connection.execute(query).all()
+    rows = connection.execute(_CLAIMS, {"ids": ids, "now": datetime.now(UTC)}).all()
     filled = _filled_by(connection, ids)
     # What ends something relates nobody to it: "left Globex" names what "works at Globex" is filled by.
     named = {
@@ -210,31 +187,57 @@ def _ended_by_slot(connection: sa.Connection, ids: Sequence[str]) -> dict[str, E
     ended: dict[str, Ending] = {}
     for claims in slots.values():
         ended.update(endings(claims))
-    table = schema.succession.c
-    for some in chunks(ids):
-        by_slot = sa.delete(schema.succession).where(table.old_id.in_(some), table.by == "slot")
-        connection.execute(by_slot)
-    for old_id, ending in ended.items():
-        row = {"old_id": old_id, "new_id": ending.by_id, "judgement": "supersedes", "by": "slot"}
-        new = insert(schema.succession).values(**row, at=ending.at)
-        connection.execute(new.on_conflict_do_nothing())
+    connection.execute(_NOT_ENDED, {"ids": ids})
+    if ended:
+        how = {"judgement": "supersedes", "by": "slot"}
+        links = [{"old_id": one, "new_id": end.by_id, "at": end.at, **how} for one, end in ended.items()]
+        connection.execute(_END, links)
     return ended
+
+
+_origin = schema.memory.alias()
+_said_last = (
+    sa.select(sa.func.max(_origin.c.observed_at))
+    .join(schema.source, schema.source.c.source_id == _origin.c.id)
+    .where(schema.source.c.memory_id == _MEMORY.id, _origin.c.forgetting_id.is_(None))
+    .scalar_subquery()
+)
+_CLAIMS = (
+    sa.select(
+        _MEMORY.id,
+        _MEMORY.owner,
+        _MEMORY.seq,
+        _MEMORY.observed_at,
+        _MEMORY.valid_from,
+        _MEMORY.kind,
+        _MEMORY.session_id,
+        sa.type_coerce(_said_last, schema.Time).label("said_last"),
+        schema.statement,
+    )
+    .join(schema.statement, _STATEMENT.memory_id == _MEMORY.id)
+    .where(among(_MEMORY.id, "ids"), _STATEMENT.slot.is_not(None), alive(now=NOW))
+)
+_NOT_ENDED = sa.delete(schema.succession).where(
+    among(schema.succession.c.old_id, "ids"), schema.succession.c.by == "slot"
+)
+_END = insert(schema.succession).on_conflict_do_nothing()
 
 
 def _filled_by(connection: sa.Connection, ids: Sequence[str]) -> dict[tuple[str, str, str], str]:
     """By fact, subject and slot, whom it relates the subject to by what the slot is named after: the boss who
     is called Nell today, and Ines tomorrow, is one."""
-    relation = schema.relation.c
     found: dict[tuple[str, str, str], set[str]] = {}
-    for some in chunks(ids):
-        query = (
-            sa.select(relation.memory_id, relation.subject_id, schema.predicate.c.name, relation.object_id)
-            .join(schema.predicate, schema.predicate.c.code == relation.predicate)
-            .where(relation.memory_id.in_(some))
-        )
-        for memory_id, subject_id, predicate, object_id in connection.execute(query):
-            found.setdefault((memory_id, subject_id, digest(predicate)), set()).add(object_id)
+    for memory_id, subject_id, predicate, object_id in connection.execute(_RELATED_BY, {"ids": ids}):
+        found.setdefault((memory_id, subject_id, digest(predicate)), set()).add(object_id)
     return {key: next(iter(objects)) for key, objects in found.items() if len(objects) == 1}
+
+
+_RELATION = schema.relation.c
+_RELATED_BY = (
+    sa.select(_RELATION.memory_id, _RELATION.subject_id, schema.predicate.c.name, _RELATION.object_id)
+    .join(schema.predicate, schema.predicate.c.code == _RELATION.predicate)
+    .where(among(_RELATION.memory_id, "ids"))
+)
 
 
 def takes_place(kind: str, observed_at: datetime, valid_from: datetime | None) -> datetime:
@@ -244,18 +247,22 @@ def takes_place(kind: str, observed_at: datetime, valid_from: datetime | None) -
 
 
 def _ended_by_verdict(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Ending]:
-    table = schema.succession.c
-    found: dict[str, Ending] = {}
-    for some in chunks(ids):
-        query = (
-            sa.select(table.old_id, table.new_id, table.at)
-            .join(schema.memory, schema.memory.c.id == table.new_id)
-            .where(table.old_id.in_(some), table.by != "slot", table.judgement == "supersedes", alive())
-            .order_by(table.at.desc())
-        )
-        # The earliest comes last and stays.
-        found.update((old, Ending(new, at)) for old, new, at in connection.execute(query))
-    return found
+    rows = connection.execute(_VERDICTS, {"ids": ids, "now": datetime.now(UTC)})
+    # The earliest comes last and stays.
+    return {old: Ending(new, at) for old, new, at in rows}
+
+
+_VERDICTS = (
+    sa.select(schema.succession.c.old_id, schema.succession.c.new_id, schema.succession.c.at)
+    .join(schema.memory, _MEMORY.id == schema.succession.c.new_id)
+    .where(
+        among(schema.succession.c.old_id, "ids"),
+        schema.succession.c.by != "slot",
+        schema.succession.c.judgement == "supersedes",
+        alive(now=NOW),
+    )
+    .order_by(schema.succession.c.at.desc())
+)
 
 
 def followed(
@@ -393,25 +400,23 @@ def outcome(
 ) -> tuple[tuple[Memory, ...], tuple[Succession, ...]]:
     """Facts that rest on these memories, in the order they were written; and what holds no longer since these
     or their facts were said."""
-    drawn: list[Memory] = []
-    ended: list[Succession] = []
-    for some in chunks(memory_ids):
-        query = (
-            sa.select(*COLUMNS)
-            .where(
-                schema.memory.c.id.in_(
-                    sa.select(schema.source.c.memory_id).where(schema.source.c.source_id.in_(some))
-                ),
-                schema.memory.c.origin.in_(DRAWN),
-                visible(scope, by_id=True),
-            )
-            .order_by(schema.memory.c.seq)
-        )
-        drawn.extend(memory_of(row) for row in connection.execute(query))
-    for some in chunks([*memory_ids, *(one.id for one in drawn)]):
-        ends = connection.execute(_LINKS.where(_LINK.new_id.in_(some))).all()
-        ended.extend(successions(connection, scope, ends))
-    return tuple(drawn), tuple(one for one in ended if one.judgement == "supersedes")
+    rows = connection.execute(_DRAWN_FROM, {"ids": memory_ids, **seen_by(scope)})
+    drawn = tuple(map(memory_of, rows))
+    links = connection.execute(_LINKS_TO, {"ids": [*memory_ids, *(one.id for one in drawn)]}).all()
+    ended = successions(connection, scope, links)
+    return drawn, tuple(one for one in ended if one.judgement == "supersedes")
+
+
+_DRAWN_FROM = (
+    sa.select(*COLUMNS)
+    .where(
+        _MEMORY.id.in_(sa.select(schema.source.c.memory_id).where(among(schema.source.c.source_id, "ids"))),
+        _MEMORY.origin.in_(DRAWN),
+        VISIBLE,
+    )
+    .order_by(_MEMORY.seq)
+)
+_LINKS_TO = _LINKS.where(among(_LINK.new_id, "ids"))
 
 
 def successions(
@@ -419,15 +424,16 @@ def successions(
 ) -> tuple[Succession, ...]:
     """Rows of `old_id`, `new_id`, `at` and `judgement` with their memories, as far as the scope sees both."""
     ids = dict.fromkeys(one for row in rows for one in (row.old_id, row.new_id))
-    known: dict[str, Memory] = {}
-    for some in chunks(list(ids)):
-        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some), visible(scope, by_id=True))
-        known.update((row.id, memory_of(row)) for row in connection.execute(query))
+    seen = connection.execute(_SEEN, {"ids": list(ids), **seen_by(scope)}) if ids else ()
+    known = {one.id: one for one in map(memory_of, seen)}
     return tuple(
         Succession(old=known[row.old_id], new=known[row.new_id], at=row.at, judgement=row.judgement)
         for row in rows
         if row.old_id in known and row.new_id in known
     )
+
+
+_SEEN = sa.select(*COLUMNS).where(among(_MEMORY.id, "ids"), VISIBLE)
 
 
 def chain(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from mcp_memory.models import Memory, Scope
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import COLUMNS, memory_of, owner_of, visible
-from mcp_memory.store.ledger.schema import chunks
+from mcp_memory.store.ledger.rows import COLUMNS, among, memory_of, owner_of, visible
 
 COMPARED = 1_000
 """Memories read at once for a comparison."""
@@ -60,13 +59,12 @@ def enqueue(
     connection: sa.Connection, ids: Sequence[str], work: Literal["index", "erase"], since: datetime
 ) -> None:
     """Note work for the indexes, in the transaction that makes it necessary."""
-    for memory_id in ids:
-        statement = insert(schema.pending).values(memory_id=memory_id, work=work, since=since)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["memory_id"], set_={"work": statement.excluded.work}
-            )
-        )
+    if ids:
+        connection.execute(_ENQUEUE, [{"memory_id": one, "work": work, "since": since} for one in ids])
+
+
+_new = insert(schema.pending)
+_ENQUEUE = _new.on_conflict_do_update(index_elements=["memory_id"], set_={"work": _new.excluded.work})
 
 
 def enqueue_unless_pending(connection: sa.Connection, ids: Sequence[str], since: datetime) -> tuple[str, ...]:
@@ -79,15 +77,24 @@ def enqueue_unless_pending(connection: sa.Connection, ids: Sequence[str], since:
 
 def pending(connection: sa.Connection, limit: int) -> tuple[Pending, ...]:
     """Work that is acknowledged and not done, oldest first."""
-    query = (
-        sa.select(schema.pending).order_by(schema.pending.c.since, schema.pending.c.memory_id).limit(limit)
+    return tuple(
+        Pending(row.memory_id, row.work) for row in connection.execute(_OLDEST_PENDING, {"most": limit})
     )
-    return tuple(Pending(row.memory_id, row.work) for row in connection.execute(query))
+
+
+_OLDEST_PENDING = (
+    sa.select(schema.pending)
+    .order_by(schema.pending.c.since, schema.pending.c.memory_id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
 
 
 def pending_count(connection: sa.Connection) -> int:
     """How much work waits."""
-    return connection.execute(sa.select(sa.func.count()).select_from(schema.pending)).scalar_one()
+    return connection.execute(_PENDING_COUNT).scalar_one()
+
+
+_PENDING_COUNT = sa.select(sa.func.count()).select_from(schema.pending)
 
 
 def pending_of(connection: sa.Connection, scope: Scope) -> int:
@@ -108,7 +115,10 @@ def pending_since(connection: sa.Connection) -> datetime | None:
 
 
 def pending_ids(connection: sa.Connection) -> frozenset[str]:
-    return frozenset(connection.execute(sa.select(schema.pending.c.memory_id)).scalars())
+    return frozenset(connection.execute(_PENDING_IDS).scalars())
+
+
+_PENDING_IDS = sa.select(schema.pending.c.memory_id)
 
 
 def memory_ids(connection: sa.Connection) -> frozenset[str]:
@@ -118,8 +128,10 @@ def memory_ids(connection: sa.Connection) -> frozenset[str]:
 
 def mark_done(connection: sa.Connection, memory_ids: Sequence[str]) -> None:
     """Work that the indexes have on disk."""
-    for some in chunks(memory_ids):
-        connection.execute(sa.delete(schema.pending).where(schema.pending.c.memory_id.in_(some)))
+    connection.execute(_MARK_DONE, {"ids": memory_ids})
+
+
+_MARK_DONE = sa.delete(schema.pending).where(among(schema.pending.c.memory_id, "ids"))
 
 
 def enqueue_all(connection: sa.Connection) -> int:
@@ -151,43 +163,19 @@ def expected_rows(connection: sa.Connection) -> dict[str, tuple[str, str]]:
 
 def to_index(connection: sa.Connection, ids: Sequence[str]) -> tuple[Memory, ...]:
     """Memories by id, of whomever: those that still exist."""
-    found: list[Memory] = []
-    for some in chunks(ids):
-        query = sa.select(*COLUMNS).where(schema.memory.c.id.in_(some)).order_by(schema.memory.c.seq)
-        found.extend(memory_of(row) for row in connection.execute(query))
-    return tuple(found)
+    return tuple(memory_of(row) for row in connection.execute(_TO_INDEX, {"ids": ids}))
+
+
+_TO_INDEX = sa.select(*COLUMNS).where(among(schema.memory.c.id, "ids")).order_by(schema.memory.c.seq)
 
 
 def graph_rows(connection: sa.Connection, ids: Sequence[str] | None = None) -> GraphRows:
     """The topology of `ids`, or of everything that does not wait to be indexed."""
-    memory_ids: list[str] = []
-    mentions: list[tuple[str, str]] = []
-    relations: list[RelationRow] = []
-    for some in [None] if ids is None else chunks(ids):
-        of_memories = sa.select(schema.memory.c.id).order_by(schema.memory.c.seq)
-        of_mentions = sa.select(schema.mention.c.memory_id, schema.mention.c.entity_id)
-        of_relations = sa.select(
-            schema.relation.c.subject_id,
-            schema.relation.c.object_id,
-            schema.relation.c.id,
-            schema.relation.c.predicate,
-            sa.type_coerce(schema.relation.c.valid_from, sa.BigInteger),
-            sa.type_coerce(schema.relation.c.valid_until, sa.BigInteger),
-            schema.relation.c.memory_id,
-        )
-        chosen = (
-            sa.select(schema.memory.c.id).where(
-                schema.memory.c.id.not_in(sa.select(schema.pending.c.memory_id))
-            )
-            if some is None
-            else some
-        )
-        of_memories = of_memories.where(schema.memory.c.id.in_(chosen))
-        of_mentions = of_mentions.where(schema.mention.c.memory_id.in_(chosen))
-        of_relations = of_relations.where(schema.relation.c.memory_id.in_(chosen))
-        memory_ids.extend(connection.execute(of_memories).scalars())
-        mentions.extend((row[0], row[1]) for row in connection.execute(of_mentions))
-        relations.extend(RelationRow(*row) for row in connection.execute(of_relations))
+    of_memories, of_mentions, of_relations = _OF_INDEXED if ids is None else _OF_THESE
+    which = {} if ids is None else {"ids": ids}
+    memory_ids = tuple(connection.execute(of_memories, which).scalars())
+    mentions = tuple((row[0], row[1]) for row in connection.execute(of_mentions, which))
+    relations = tuple(RelationRow(*row) for row in connection.execute(of_relations, which))
     if ids is None:
         # What was merged into another is that other one here.
         unmerged = sa.select(schema.entity.c.id).where(schema.entity.c.merged_into.is_(None))
@@ -195,7 +183,35 @@ def graph_rows(connection: sa.Connection, ids: Sequence[str] | None = None) -> G
     else:
         ends = (end for relation in relations for end in relation[:2])
         entity_ids = list(dict.fromkeys((*(entity_id for _, entity_id in mentions), *ends)))
-    return GraphRows(tuple(memory_ids), tuple(entity_ids), tuple(mentions), tuple(relations))
+    return GraphRows(memory_ids, tuple(entity_ids), mentions, relations)
+
+
+_Topology = tuple[sa.Select[Any], sa.Select[Any, Any], sa.Select[Any, Any, Any, Any, int, int, Any]]
+
+
+def _topology(of: Callable[[sa.Column[str]], sa.ColumnElement[bool]]) -> _Topology:
+    """What the graph takes of the memories whose ids `of` lets through: themselves, whom they mention, and
+    how they relate them."""
+    memory, mention, relation = schema.memory.c, schema.mention.c, schema.relation.c
+    return (
+        sa.select(memory.id).where(of(memory.id)).order_by(memory.seq),
+        sa.select(mention.memory_id, mention.entity_id).where(of(mention.memory_id)),
+        sa.select(
+            relation.subject_id,
+            relation.object_id,
+            relation.id,
+            relation.predicate,
+            sa.type_coerce(relation.valid_from, sa.BigInteger),
+            sa.type_coerce(relation.valid_until, sa.BigInteger),
+            relation.memory_id,
+        ).where(of(relation.memory_id)),
+    )
+
+
+_waiting = sa.select(schema.pending.c.memory_id)
+_indexed = sa.select(schema.memory.c.id).where(schema.memory.c.id.not_in(_waiting))
+_OF_THESE = _topology(lambda column: among(column, "ids"))
+_OF_INDEXED = _topology(lambda column: column.in_(_indexed))
 
 
 def counts(connection: sa.Connection) -> tuple[int, int, int]:

@@ -24,7 +24,7 @@ from mcp_memory.models import (
     name_key,
 )
 from mcp_memory.store.ledger import entities, facts, index_work, meaning, naming, schema
-from mcp_memory.store.ledger.rows import visible
+from mcp_memory.store.ledger.rows import among, visible
 from mcp_memory.store.ledger.schema import chunks
 
 
@@ -163,12 +163,15 @@ def _are_said_to_differ(connection: sa.Connection, one_id: str, other_id: str) -
 
 def joined(connection: sa.Connection, entity_ids: Sequence[str]) -> tuple[str, ...]:
     """Ids of those who count as one of these and are another by themselves."""
-    alias = schema.alias.c
-    found: set[str] = set()
-    for some in chunks(entity_ids):
-        query = sa.select(alias.home_id).where(alias.entity_id.in_(some), alias.home_id != alias.entity_id)
-        found.update(connection.execute(query).scalars())
-    return tuple(sorted(found))
+    return tuple(connection.execute(_JOINED, {"ids": entity_ids}).scalars())
+
+
+_JOINED = (
+    sa.select(schema.alias.c.home_id)
+    .where(among(schema.alias.c.entity_id, "ids"), schema.alias.c.home_id != schema.alias.c.entity_id)
+    .distinct()
+    .order_by(schema.alias.c.home_id)
+)
 
 
 def told(connection: sa.Connection, scope: Scope) -> tuple[tuple[str, str], ...]:

@@ -190,22 +190,21 @@ def _relate(
     connection: sa.Connection, memory: Memory, subject: _Named, target: _Named, relation: NewRelation
 ) -> bool:
     """Note how a memory relates two; whether that was new."""
-    inserted = connection.execute(
-        insert(schema.relation)
-        .values(
-            id=new_id("r"),
-            subject_id=subject.ref.id,
-            predicate=_predicate_code(connection, relation.predicate),
-            object_id=target.ref.id,
-            memory_id=memory.id,
-            valid_from=relation.valid_from,
-            valid_until=relation.valid_until,
-            subject_home=subject.home_id,
-            object_home=target.home_id,
-        )
-        .on_conflict_do_nothing()
-    )
-    return inserted.rowcount > 0
+    row = {
+        "id": new_id("r"),
+        "subject_id": subject.ref.id,
+        "predicate": _predicate_code(connection, relation.predicate),
+        "object_id": target.ref.id,
+        "memory_id": memory.id,
+        "valid_from": relation.valid_from,
+        "valid_until": relation.valid_until,
+        "subject_home": subject.home_id,
+        "object_home": target.home_id,
+    }
+    return connection.execute(_RELATE, row).rowcount > 0
+
+
+_RELATE = insert(schema.relation).on_conflict_do_nothing()
 
 
 def _as_the_user(called: Called) -> Called:
@@ -257,18 +256,17 @@ def _entity_for(
     if found is None:
         home_id = new_id("e")
         same = _known_otherwise(connection, domain, called, telling)
-        connection.execute(
-            insert(schema.entity).values(
-                id=home_id,
-                domain=domain,
-                name=called.names[0],
-                type=called.type,
-                is_guessed=called.is_guessed,
-                created_at=now,
-                # As any other merge: a split takes it back.
-                merged_into=None if same is None else same.id,
-            )
-        )
+        new_entity = {
+            "id": home_id,
+            "domain": domain,
+            "name": called.names[0],
+            "type": called.type,
+            "is_guessed": called.is_guessed,
+            "created_at": now,
+            # As any other merge: a split takes it back.
+            "merged_into": None if same is None else same.id,
+        }
+        connection.execute(_ADD_ENTITY, new_entity)
         ref = same or EntityRef(id=home_id, name=called.names[0], type=called.type)
         found = _Named(home_id, ref, called.is_guessed)
     elif called.type != UNKNOWN and (
@@ -330,6 +328,7 @@ def _is_of_the_user(name: str) -> bool:
     return name_key(name).startswith(f"{name_key(resolving.USER)}'s ")
 
 
+_ADD_ENTITY = insert(schema.entity)
 _SPELL = insert(schema.spelling).on_conflict_do_nothing()
 _MENTION = insert(schema.mention).on_conflict_do_nothing()
 _ALIAS = insert(schema.alias).on_conflict_do_nothing()
@@ -415,31 +414,38 @@ def named(connection: sa.Connection, memory: Memory, name: str) -> tuple[str, st
     """Whose name it is that a memory uses, and whom that one counts as; None when it calls nothing so."""
     if resolving.is_user(name, UNKNOWN):
         name = resolving.USER
-    query = (
-        sa.select(schema.alias.c.home_id, schema.alias.c.entity_id)
-        .join(
-            schema.spelling,
-            schema.IS_SPELLED,
-        )
-        .where(
-            schema.spelling.c.memory_id == memory.id,
-            schema.alias.c.domain == _domain_of(memory),
-            schema.alias.c.key == name_key(name),
-        )
-        # Where it speaks of Apple and of an apple, what is spelled the same.
-        .order_by(schema.spelling.c.name != name, schema.alias.c.home_id)
-        .limit(1)
-    )
-    row = connection.execute(query).first()
+    called = {
+        "this_memory": memory.id,
+        "whose": _domain_of(memory),
+        "called": name_key(name),
+        "spelled": name,
+    }
+    row = connection.execute(_NAMED, called).first()
     return None if row is None else (row.home_id, row.entity_id)
+
+
+_NAMED = (
+    sa.select(schema.alias.c.home_id, schema.alias.c.entity_id)
+    .join(schema.spelling, schema.IS_SPELLED)
+    .where(
+        schema.spelling.c.memory_id == sa.bindparam("this_memory"),
+        schema.alias.c.domain == sa.bindparam("whose"),
+        schema.alias.c.key == sa.bindparam("called"),
+    )
+    # Where it speaks of Apple and of an apple, what is spelled the same.
+    .order_by(schema.spelling.c.name != sa.bindparam("spelled"), schema.alias.c.home_id)
+    .limit(1)
+)
 
 
 def _predicate_code(connection: sa.Connection, name: str) -> int:
     text = " ".join(name.split())
-    connection.execute(insert(schema.predicate).values(name=text).on_conflict_do_nothing())
-    return connection.execute(
-        sa.select(schema.predicate.c.code).where(schema.predicate.c.name == text)
-    ).scalar_one()
+    connection.execute(_ADD_PREDICATE, {"name": text})
+    return connection.execute(_CODE, {"called": text}).scalar_one()
+
+
+_ADD_PREDICATE = insert(schema.predicate).on_conflict_do_nothing()
+_CODE = sa.select(schema.predicate.c.code).where(schema.predicate.c.name == sa.bindparam("called"))
 
 
 def _domain_of(memory: Memory) -> str:

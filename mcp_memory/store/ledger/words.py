@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from mcp_memory.models import worded
 from mcp_memory.store.ledger import schema
-from mcp_memory.store.ledger.rows import alive
+from mcp_memory.store.ledger.rows import NOW, alive
 
 BYTES_PER_MEMORY = 400
 BYTES_PER_POSTING = 8
@@ -41,26 +42,16 @@ def size_of(connection: sa.Connection, owner: str) -> int:
 
 def last_seq(connection: sa.Connection) -> int:
     """Of the latest memory, whoever's: the number that every later one exceeds."""
-    return connection.execute(sa.select(sa.func.max(schema.memory.c.seq))).scalar_one() or 0
+    return connection.execute(_LAST_SEQ).scalar_one() or 0
+
+
+_MEMORY = schema.memory.c
+_LAST_SEQ = sa.select(sa.func.max(_MEMORY.seq))
 
 
 def said_since(connection: sa.Connection, owner: str, after_seq: int) -> list[Said]:
     """All that an owner has said after `after_seq`, in the order it was written."""
-    columns = schema.memory.c
-    query = (
-        sa.select(
-            columns.seq,
-            columns.id,
-            columns.session_id,
-            columns.role,
-            columns.speaker,
-            columns.observed_at,
-            columns.text,
-        )
-        # What rules have drawn says again what was said, and would count its words twice.
-        .where(columns.owner == owner, columns.seq > after_seq, columns.origin != "rules", alive())
-        .order_by(columns.seq)
-    )
+    after = {"whose": owner, "after": after_seq, "now": datetime.now(UTC)}
     return [
         Said(
             row.seq,
@@ -72,5 +63,26 @@ def said_since(connection: sa.Connection, owner: str, after_seq: int) -> list[Sa
             worded(row.observed_at, row.speaker, row.text),
             row.text,
         )
-        for row in connection.execute(query)
+        for row in connection.execute(_SAID_SINCE, after)
     ]
+
+
+_SAID_SINCE = (
+    sa.select(
+        _MEMORY.seq,
+        _MEMORY.id,
+        _MEMORY.session_id,
+        _MEMORY.role,
+        _MEMORY.speaker,
+        _MEMORY.observed_at,
+        _MEMORY.text,
+    )
+    .where(
+        _MEMORY.owner == sa.bindparam("whose"),
+        _MEMORY.seq > sa.bindparam("after"),
+        # What rules have drawn says again what was said, and would count its words twice.
+        _MEMORY.origin != "rules",
+        alive(now=NOW),
+    )
+    .order_by(_MEMORY.seq)
+)

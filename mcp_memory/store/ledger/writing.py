@@ -24,7 +24,7 @@ from mcp_memory.store.ledger import (
     writes,
 )
 from mcp_memory.store.ledger.facts import Statement
-from mcp_memory.store.ledger.rows import COLUMNS, alive, memory_of, owner_of
+from mcp_memory.store.ledger.rows import COLUMNS, NOW, alive, memory_of, owner_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,15 @@ def say_again(
     """Note in its history that a memory was said again, and what it mentions beside what is known; answers
     what it mentions, and what else is to be indexed anew."""
     regrouped = _note(connection, Note(memory_id, tuple(entities_named), tuple(relations)))
-    connection.execute(insert(schema.history).values(memory_id=memory_id, **event.model_dump(mode="python")))
+    connection.execute(_ADD_HISTORY, [_as_row(memory_id, event)])
     return entities.mentioned_by(connection, memory_id), regrouped or ()
+
+
+_ADD_HISTORY = insert(schema.history)
+
+
+def _as_row(memory_id: str, event: HistoryEvent) -> dict[str, Any]:
+    return {"memory_id": memory_id, **event.model_dump(mode="python")}
 
 
 def _to_be_read(
@@ -181,25 +188,28 @@ def understand(
 
 def _repeat(connection: sa.Connection, repeat: Repeat) -> bool:
     """Note that something was said again; whether it is still there."""
-    row = connection.execute(
-        sa.select(*COLUMNS).where(schema.memory.c.id == repeat.memory_id, alive())
-    ).first()
-    if row is None or not _draw(connection, repeat.memory_id, repeat.sources):
+    if _here(connection, repeat.memory_id) is None or not _draw(connection, repeat.memory_id, repeat.sources):
         return False
     event = HistoryEvent(event="repeated", at=repeat.said_at)
-    connection.execute(
-        insert(schema.history).values(memory_id=repeat.memory_id, **event.model_dump(mode="python"))
-    )
+    connection.execute(_ADD_HISTORY, [_as_row(repeat.memory_id, event)])
     return True
+
+
+def _here(connection: sa.Connection, memory_id: str) -> Memory | None:
+    """A memory, unless it has expired or is forgotten."""
+    row = connection.execute(_HERE, {"this_memory": memory_id, "now": datetime.now(UTC)}).first()
+    return None if row is None else memory_of(row)
+
+
+_HERE = sa.select(*COLUMNS).where(schema.memory.c.id == sa.bindparam("this_memory"), alive(now=NOW))
 
 
 def _note(connection: sa.Connection, note: Note) -> tuple[str, ...] | None:
     """Add to a memory what is understood of it; answers which others are to be indexed anew, or None where it
     is not there any more."""
-    row = connection.execute(sa.select(*COLUMNS).where(schema.memory.c.id == note.memory_id, alive())).first()
-    if row is None:
+    memory = _here(connection, note.memory_id)
+    if memory is None:
         return None
-    memory = memory_of(row)
     if note.valid_from is not None and memory.valid_from is None:
         connection.execute(
             sa.update(schema.memory).where(schema.memory.c.id == memory.id).values(valid_from=note.valid_from)
@@ -272,7 +282,7 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
     )
     if existing is None:
         values = memory.model_dump(mode="python")
-        connection.execute(insert(schema.memory).values(**values, owner=owner, fingerprint=mark))
+        connection.execute(_ADD_MEMORY, {**values, "owner": owner, "fingerprint": mark})
     elif revived:
         # Said again, it lives on: it is the words that expired or were forgotten, not their repetition.
         connection.execute(
@@ -285,10 +295,7 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
             event="created" if existing is None else "repeated", at=memory.recorded_at, source=memory.source
         ),
     )
-    connection.execute(
-        insert(schema.history),
-        [{"memory_id": memory_id, **event.model_dump(mode="python")} for event in events],
-    )
+    connection.execute(_ADD_HISTORY, [_as_row(memory_id, event) for event in events])
     drawn = _draw(connection, memory_id, draft.sources)
     here = memory.model_copy(update={"id": memory_id})
     named_entities = (*draft.entities, *naming.people_called(connection, here, draft.openers))
@@ -306,27 +313,33 @@ def _write_draft(connection: sa.Connection, draft: Draft) -> Written:
 
 
 def _same(connection: sa.Connection, owner: str, mark: str) -> sa.Row[Any, Any, Any, Any] | None:
-    columns = schema.memory.c
-    query = sa.select(columns.id, columns.expires_at, columns.forgetting_id, columns.state)
-    return connection.execute(query.where(columns.owner == owner, columns.fingerprint == mark)).first()
+    return connection.execute(_SAME, {"whose": owner, "mark": mark}).first()
+
+
+_MEMORY = schema.memory.c
+_ADD_MEMORY = insert(schema.memory)
+_SAME = sa.select(_MEMORY.id, _MEMORY.expires_at, _MEMORY.forgetting_id, _MEMORY.state).where(
+    _MEMORY.owner == sa.bindparam("whose"), _MEMORY.fingerprint == sa.bindparam("mark")
+)
 
 
 def _draw(connection: sa.Connection, memory_id: str, sources: Sequence[str]) -> bool:
     """Note what a memory was drawn from; answers whether that was new."""
     new = False
     for source_id in sources:
-        inserted = connection.execute(
-            insert(schema.source)
-            .from_select(
-                ["memory_id", "source_id"],
-                sa.select(sa.literal(memory_id), schema.memory.c.id).where(
-                    schema.memory.c.id == source_id, schema.memory.c.id != memory_id
-                ),
-            )
-            .on_conflict_do_nothing()
-        )
-        new |= inserted.rowcount > 0
+        new |= connection.execute(_DRAW, {"drawn": memory_id, "origin": source_id}).rowcount > 0
     return new
+
+
+_drawn = sa.bindparam("drawn", type_=sa.Text)
+_DRAW = (
+    insert(schema.source)
+    .from_select(
+        ["memory_id", "source_id"],
+        sa.select(_drawn, _MEMORY.id).where(_MEMORY.id == sa.bindparam("origin"), _MEMORY.id != _drawn),
+    )
+    .on_conflict_do_nothing()
+)
 
 
 def fingerprint(draft: Draft) -> str:
