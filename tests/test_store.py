@@ -274,3 +274,18 @@ async def test_what_a_search_reads_is_found_without_reading_all_of_its_owner(tmp
     used = ("id=?", "key=?", "id=?", "home_id=?", "memory_standing")
     assert all(name in plan for name, plan in zip(used, of_tables, strict=True)), plans
     await ledger.close()
+
+
+async def test_a_large_graph_takes_a_memory_without_reading_all_it_has(tmp_path: Path) -> None:
+    """As it would have to, where keys are not looked up: then this many do not fit."""
+    graph, _ = await Graph.open(tmp_path / "graph.db", engine=GRAPH_ENGINE, buffer_pool_mib=64)
+    many, known = ([f"{kind}_{number:06d}" for number in range(150_000)] for kind in "me")
+    await graph.load(GraphRows(tuple(many), tuple(known), tuple(zip(many, known, strict=True)), ()))
+    relation = RelationRow(known[1], known[2], "r_1", 1, None, None, "m_new")
+    mentions = (("m_new", known[1]), ("m_new", "e_new"))
+    await graph.add(GraphRows(("m_new",), (known[1], known[2], "e_new"), mentions, (relation,)))
+    found = await graph.rare_mentions([known[1], known[2], "e_new"], 2)
+    assert found == ((many[1], known[1]), (many[2], known[2]), *mentions)
+    await graph.delete(["m_new"])
+    assert await graph.rare_mentions(["e_new"], 2) == ()
+    await graph.close()

@@ -61,9 +61,10 @@ _DELETE_RELATIONS = "MATCH (r:Relation) WHERE r.memory_id IN $ids DETACH DELETE 
 _DELETE_MEMORY = "MATCH (m:Memory {id: $id}) DETACH DELETE m"
 _DELETE_MEMORIES = "MATCH (m:Memory) WHERE m.id IN $ids DETACH DELETE m"
 _DELETE_ENTITIES = "MATCH (e:Entity) WHERE e.id IN $ids DETACH DELETE e"
-_MENTION_COUNT = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity {id: $id}) RETURN count(m)"
 _MENTIONING = """
     MATCH (m:Memory)-[:MENTIONS]->(e:Entity {id: $id}) RETURN m.id ORDER BY m.id LIMIT $limit"""
+# Without an order it stops at the last that is wanted, however many there are.
+_SOME_MENTIONING = "MATCH (m:Memory)-[:MENTIONS]->(e:Entity {id: $id}) RETURN m.id LIMIT $limit"
 _RELATED = """
     MATCH (a:Entity)<-[:SUBJECT|:OBJECT]-(:Relation)-[:SUBJECT|:OBJECT]->(b:Entity)
     WHERE a.id = $id AND b.id <> a.id RETURN DISTINCT b.id ORDER BY b.id LIMIT $limit"""
@@ -238,10 +239,12 @@ class Graph:
         """Pairs of memory and entity id, for those of the entities that at most so many memories mention."""
 
         def rare_mentions() -> tuple[tuple[str, str], ...]:
-            rare = (one for one in entity_ids if 0 < self._number(_MENTION_COUNT, id=one) <= at_most)
-            return tuple(
-                (row[0], one) for one in rare for row in self._execute(_MENTIONING, id=one, limit=at_most)
-            )
+            pairs: list[tuple[str, str]] = []
+            for one in entity_ids:
+                rows = self._execute(_SOME_MENTIONING, id=one, limit=at_most + 1)
+                if len(rows) <= at_most:
+                    pairs.extend((row[0], one) for row in rows)
+            return tuple(sorted(pairs))
 
         return await self._run(rare_mentions)
 
