@@ -117,7 +117,9 @@ def may_be_meant(
     key, form = name_key(names[0]), resolving.written_form(names[0])
     if key in telling.others:
         # Whoever this very memory made known is the other one.
-        return [row for row in bearers if not _is_known_before(connection, row.entity_id, telling.memory_ids)]
+        return [
+            row for row in bearers if not is_known_elsewhere(connection, row.entity_id, telling.memory_ids)
+        ]
     if key in telling.full_names:
         bearers = [
             row
@@ -125,6 +127,8 @@ def may_be_meant(
             if not resolving.has_another_full_name(key, names[1:], _names(connection, row.entity_id))
         ]
     told = telling.ties.get(key)
+    # Nobody is kin of themselves: the user's friend Maya is not the user of that name.
+    bearers = [row for row in bearers if all(row.entity_id != tie.to for tie in told or ())]
     if told and bearers:
         understood = _understood(connection, telling.memory_ids[1:], key)
         known = {row.entity_id: _known_ties(connection, row.entity_id) for row in bearers}
@@ -151,7 +155,7 @@ def may_be_meant(
     return [row for row in bearers if row.home_id in meant] or own or bearers
 
 
-def _is_known_before(connection: sa.Connection, entity_id: str, memory_ids: Sequence[str]) -> bool:
+def is_known_elsewhere(connection: sa.Connection, entity_id: str, memory_ids: Sequence[str]) -> bool:
     """Whether anything else than these memories mentions it."""
     mention = schema.mention.c
     query = sa.select(mention.memory_id).where(
