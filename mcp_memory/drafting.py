@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from mcp_memory.extraction import find_entities, opening_words
+from mcp_memory.extraction import find_entities, is_procedure, opening_words
 from mcp_memory.guard import is_small_talk, reads_like_instruction
 from mcp_memory.models import (
     FUNCTIONAL,
@@ -59,7 +59,9 @@ def drafts_of(
         )
 
     if request.content is not None:
-        said = [(memory(request.content, "fact", request.observed_at), request.observed_at)]
+        # An order that stands is to be followed, though who hands it on does not say what it is.
+        kind: Kind = "procedure" if is_procedure(request.content) else "fact"
+        said = [(memory(request.content, kind, request.observed_at), request.observed_at)]
     else:
         said = [
             (memory(message.content, "message", time, role=message.role, speaker=message.name), time)

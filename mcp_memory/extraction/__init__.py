@@ -16,6 +16,7 @@ from mcp_memory.extraction.facts import (
     Turn,
     Verdict,
 )
+from mcp_memory.extraction.procedures import is_procedure
 from mcp_memory.extraction.rules import RulesExtractor
 from mcp_memory.usage import Usage
 
@@ -35,6 +36,7 @@ __all__ = [
     "Verdict",
     "create_model",
     "find_entities",
+    "is_procedure",
     "opening_words",
 ]
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from mcp_memory.extraction.drawing import entities_in
 from mcp_memory.extraction.facts import FoundFact, Turn
+from mcp_memory.extraction.sentences import sentences
 
 
 def procedure(sentence: str, turn: Turn, is_suspicious: Callable[[str], bool]) -> FoundFact | None:
@@ -14,14 +15,23 @@ def procedure(sentence: str, turn: Turn, is_suspicious: Callable[[str], bool]) -
     if len(sentence) > 400 or sentence.rstrip().endswith("?"):
         return None
     text = " ".join(sentence.split())
-    fits = any(form.search(text) for form in (_STANDING, _FROM_NOW_ON, _WHENEVER, _HOW_TO))
-    if not fits or _is_anothers(sentence, turn.text):
+    if not _fits(text) or _is_anothers(sentence, turn.text):
         return None
     if is_suspicious(text) or (turn.is_statement and is_suspicious(turn.text)):
         return None
     return FoundFact(
         text=text, kind="procedure", sources=(turn.id,), importance=0.65, entities=entities_in(text, ())
     )
+
+
+def is_procedure(text: str) -> bool:
+    """Whether a text is orders that stand, or how something is done, and nothing else."""
+    said = [" ".join(sentence.split()) for sentence in sentences(text)]
+    return bool(said) and all(not one.endswith("?") and _fits(one) for one in said)
+
+
+def _fits(sentence: str) -> bool:
+    return any(form.search(sentence) for form in (_STANDING, _FROM_NOW_ON, _WHENEVER, _HOW_TO))
 
 
 def _is_anothers(sentence: str, text: str) -> bool:
