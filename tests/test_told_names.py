@@ -581,20 +581,7 @@ async def test_whom_to_forget_is_asked_where_several_have_the_name_and_the_other
     assert {"Nell lives in Hull.", "Nell is the user's aunt."} <= {one.text for one in aunt.facts}
 
 
-@pytest.mark.parametrize(
-    ("said", "others"),
-    [
-        (("My name is Maya.", "Maya moved to Bonn."), []),
-        (("Hi! I'm Maya. I live in Bonn with my wife Nora.",), ["Nora"]),
-        (("Call me Maya.", "My friend Maya lives in Fife."), ["Maya"]),
-        (("I met Maya yesterday.", "My name is Maya."), ["Maya"]),
-    ],
-)
-async def test_the_user_is_who_is_first_heard_of_by_their_own_name(
-    service: Service, scope: Scope, said: tuple[str, ...], others: list[str]
-) -> None:
-    await say(service, scope, *said)
-    known = (await service.entities(scope, EntitiesRequest())).entities
-    people = [one.name for one in known if one.type in ("person", "concept")]
-    assert sorted(one for one in people if one != "The user") == others
+async def test_nobody_is_kin_of_themselves(service: Service, scope: Scope) -> None:
+    await say(service, scope, "Call me Maya.", "My friend Maya lives in Fife.")
+    assert await homes_of_each(service, scope, "Maya") == [[], ["Fife"]]
     assert (await service.compare()).agrees

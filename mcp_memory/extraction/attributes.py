@@ -13,7 +13,7 @@ from mcp_memory.extraction.drawing import day_value, days_of, fact_of
 from mcp_memory.extraction.entities import UPPER, FoundEntity, find_entities
 from mcp_memory.extraction.facts import FoundFact
 from mcp_memory.extraction.forms import Statement
-from mcp_memory.extraction.kinship import kin_fact
+from mcp_memory.extraction.kinship import is_of_a_kind, kin_fact
 from mcp_memory.extraction.people import (
     KIN,
     KIND_OF,
@@ -329,7 +329,9 @@ def _read_expiry(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     """ "My passport expires in June 2036"."""
     who, noun = _owner(match["whose"], reader), match["noun"]
     times = times_in(f"in {match['when']}", reader.turn.observed_at, "future")
-    if who is None or not times or times[0].start > 4 or noun.split()[-1] in _PASSING:
+    if who is None or not times or times[0].start > 4 or noun.split()[-1] not in _EXPIRING:
+        return []
+    if len(match["when"]) - len(times[0].expression) > 12:
         return []
     days = days_of(times[0])
     whole = f"{who.name}'s {noun} expires {'on' if len(days) == 10 else 'in'} {days}."
@@ -345,8 +347,11 @@ def _read_expiry(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     return _stated(one, who, reader)
 
 
-_PASSING = frozenset(
-    "day week month year class shift meeting call movie film show game school semester".split()
+_EXPIRING = frozenset(
+    """
+    card certificate contract domain insurance lease licence license membership pass passport permit policy
+    registration subscription trial visa warranty
+    """.split()
 )
 
 
@@ -373,6 +378,8 @@ def _read_let_go(match: re.Match[str], reader: Reader) -> list[FoundFact]:
 
 def _read_boss(match: re.Match[str], reader: Reader) -> list[FoundFact]:
     value = named(match["value"])
+    if is_of_a_kind(value):
+        return []
     entity = FoundEntity(value, "person")
     one = Statement(
         f"reports to {value}", "fact", "reports to", entity, "reports to", importance=0.6, dated="undated"

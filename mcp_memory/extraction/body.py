@@ -24,7 +24,15 @@ def _weighs(match: Match) -> list[Statement] | None:
     if match.said.is_ahead:
         return None
     mass = match["mass"]
+    least = next(least for unit, least in _LEAST.items() if unit in mass)
+    if float(re.match(r"[\d.,]+", mass)[0].replace(",", ".")) < least:  # type: ignore[index]
+        # What they are down to is money, or what they lift.
+        return None
     return [Statement(f"weighs {mass}", "fact", slot="weighs", importance=0.5, value=_plain(mass))]
+
+
+_LEAST = {"k": 35, "l": 80, "pound": 80, "stone": 6}
+"""Of what a grown person weighs, by a letter or more of the unit."""
 
 
 def _tall(match: Match) -> list[Statement]:
@@ -33,13 +41,14 @@ def _tall(match: Match) -> list[Statement]:
 
 def _has_condition(match: Match) -> list[Statement]:
     what, over = match["what"].lower(), bool(match["not"])
-    says = f"no longer has {what}" if over else f"has {what}"
+    ended = match["not"].startswith("no longer") or "more" in match.group()
+    says = f"{'no longer has' if ended else 'does not have'} {what}" if over else f"has {what}"
     return [Statement(says, "fact", slot=f"has condition: {what}", negates=over, importance=0.75)]
 
 
 def _is_so(match: Match) -> list[Statement]:
     how, over = match["how"].lower(), bool(match["not"])
-    says = f"is no longer {how}" if over else f"is {how}"
+    says = f"is {match['not']}{how}"
     return [Statement(says, "fact", slot=f"is so: {how}", negates=over, importance=0.7)]
 
 
@@ -65,10 +74,10 @@ def _takes(match: Match) -> list[Statement] | None:
         return None
     often = self_contained(match["often"], longest=6) if match["often"] else ""
     says = f"takes {match['dose']} of {medicine} {often or ''}".rstrip()
+    # Who takes one dose in the morning may take another at night.
+    slot = _dose_of(key) + (" late" if re.search(r"evening|night|noon|bed", match["often"]) else "")
     target = FoundEntity(medicine, "concept")
-    return [
-        Statement(says, "fact", "takes", target, _dose_of(key), importance=0.7, value=_plain(match["dose"]))
-    ]
+    return [Statement(says, "fact", "takes", target, slot, importance=0.7, value=_plain(match["dose"]))]
 
 
 def _takes_no_longer(match: Match) -> list[Statement] | None:
@@ -123,11 +132,11 @@ FORMS: tuple[Form, ...] = (
     form(
         rf"(?P<verb>{'|'.join(_RISING)}) at (?:about |around )?"
         r"(?P<hour>(?:[01]?\d|2[0-3])(?:[:.][0-5]\d)?(?: ?[ap]\.?m\.?)?)"
-        r"(?: (?:every|each|on) [\w ]{3,20}| daily)?"
+        r"(?: (?:every|each) day| daily)?"
         rf"(?: now| these days)?{END}",
         _rises,
     ),
-    form(rf"(?:weighs?|{BE} (?:down|up) to) (?:about |around |now )?{_MASS}(?: now)?{END}", _weighs),
+    form(rf"(?:weighs?|{BE} down to) (?:about |around |now )?{_MASS}(?: now)?{END}", _weighs),
     form(rf"{BE} (?P<height>\d(?:\.\d\d)? ?m|1\d\d ?cm|\d ?(?:'|ft|feet) ?\d{{0,2}}\"?) tall{END}", _tall),
     form(
         rf"(?:takes?|{BE} taking|{BE} on) {_DOSE} (?:of )?(?P<medicine>[A-Za-z][\w-]+)"
@@ -140,7 +149,7 @@ FORMS: tuple[Form, ...] = (
         _takes,
     ),
     form(
-        rf"(?:(?:{HAVE} )?(?:stopped|quit) taking|no longer takes?|(?:do|does) not take) (?:my |his |her )?"
+        rf"(?:(?:{HAVE} )?(?:stopped|quit) taking|no longer takes?) (?:my |his |her )?"
         rf"(?P<medicine>[A-Za-z][\w-]+){END}",
         _takes_no_longer,
     ),

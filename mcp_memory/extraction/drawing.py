@@ -56,6 +56,9 @@ def said_of(who: Who, rest: str, led: Time | None, reader: Reader, *, is_olden: 
         stated = [replace(one, slot=None) if one.slot == "lives in" else one for one in stated]
     facts: list[FoundFact] = []
     for one in stated:
+        if who.name == reader.me and one.says in ("died", "passed away"):
+            # Of embarrassment.
+            continue
         if is_olden and one.slot is not None and one.kind == "fact":
             continue
         fact = fact_of(one, who, time, since_until, reader)

@@ -144,9 +144,7 @@ FORMS: tuple[Form, ...] = (
     form(rf"{BE} single{END}", _single),
     form(rf"(?:{BE} married to|married|got married to) (?P<who>{NAME}){END}", _married),
     form(rf"{BE} (?:dating|seeing) (?P<who>{NAME}){END}", _dating),
-    form(
-        rf"(?:{HAVE} )?(?:passed away|died)(?:{END}| (?:peacefully|suddenly|after|of|from|because)\b)", _died
-    ),
+    form(rf"(?:{HAVE} )?(?:passed away|died)(?:{END}| (?:peacefully|suddenly)\b)", _died),
     form(
         rf"(?:{HAVE} )?(?:just )?had (?:an?|our|their|her) "
         r"(?P<child>(?:baby|boy|girl|son|daughter)(?: boy| girl)?)"
@@ -162,7 +160,11 @@ FORMS: tuple[Form, ...] = (
     form(rf"(?:{HAVE} )?(?:got|gotten) married{END}|{BE} married{END}", _got_married),
     form(rf"(?:got|{BE}|{HAVE} gotten|{HAVE}) divorced\b", _divorced),
     form(rf"(?:{HAVE} )?(?:separated|split up with (?:my|their) (?:husband|wife)){END}", _divorced),
-    form(rf"(?:broke|split) up(?: with (?:my \w+(?: )?)?(?P<who>{NAME})?)?", _broke_up),
+    form(
+        rf"(?:broke|split) up(?: with (?:my \w+(?: )?)?(?P<who>{NAME})?)?"
+        rf"(?:{END}|,| (?:because|after|and|but|when)\b)",
+        _broke_up,
+    ),
     form(rf"(?:{BE}|just turned|turned) (?P<age>\d{{1,3}})(?: years old| years of age)?{END}", _aged),
     form(rf"(?:{BE} )(?P<age>\d{{1,3}})(?: years old| yo\b| years of age)", _aged),
     form(

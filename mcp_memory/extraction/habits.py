@@ -79,29 +79,35 @@ def _took_up(match: Match) -> list[Statement] | None:
         return None
     if verb := match["verb"]:
         if not match["what"]:
-            return _does_again(verb, is_again=match.group().endswith("again"))
+            return _does_again(verb)
         # What it was that they began is worth telling, be it a habit or not.
         return None if re.search(r"\bago\b", match["what"]) else _now_doing(match) or None
-    words = self_contained(match["thing"], longest=3)
-    if words is None or not _GIVEN_UP.match(words):
-        return None
-    return _doing_each("does", words)
+    thing = match["thing"].strip(" .!")
+    return [Statement(f"does {thing}", "fact", slot=_slot("does", thing))] if thing in _TAKEN_UP else None
 
 
-def _does_again(verb: str, *, is_again: bool) -> list[Statement] | None:
+def _does_again(verb: str) -> list[Statement] | None:
     """A habit by its own name, as `_stopped` ends it."""
     if verb in ("smoking", "drinking"):
         return [Statement(_DOING_STEMS[verb], "fact", slot=_DOING_STEMS[verb], value=EITHER)]
-    if not is_again and verb not in _PASTIMES:
+    if verb not in _PASTIMES:
         return None
     return [Statement(f"does {verb}", "fact", slot=_slot("does", verb))]
 
 
 _PASTIMES = frozenset(
     """
-    baking boxing climbing cycling dancing drawing fencing fishing gambling gardening hiking jogging
+    baking boxing climbing cycling fencing fishing gambling gardening hiking jogging
     journaling juggling kayaking knitting meditating painting rowing running sailing sewing
     skateboarding skating skiing snowboarding surfing swimming vaping weightlifting
+    """.split()
+)
+
+
+_TAKEN_UP = _PASTIMES | frozenset(
+    """
+    archery badminton ballet basketball chess crossfit fencing football golf judo karate photography pilates
+    pottery soccer squash tennis volleyball yoga
     """.split()
 )
 
@@ -123,7 +129,7 @@ _NO_HABIT_VERBS = frozenset(
     am is are was were be been have has had do does did go goes went get gets see sees say says take takes
     make makes feel feels think thinks know knows want wants need needs try tries look looks come comes leave
     leaves met meet meets happen happens cry cries forget forgets not will would can could should may might
-    must work works call calls it there who that and or
+    must work works call calls fall falls fell it there who that and or
     """.split()
 )
 
@@ -149,7 +155,9 @@ def _goes_no_longer(match: Match) -> list[Statement] | None:
     where = match["where"]
     if match.said.is_ahead:
         return None
-    return [_no_longer("does", where, where, f"no longer goes to {match['article']}{where}")]
+    ended = " not go " not in f" {match.group()} " or re.search(r"\bany ?(?:more|longer)\b", match.group())
+    says = f"{'no longer goes' if ended else 'does not go'} to {match['article']}{where}"
+    return [_no_longer("does", where, where, says)]
 
 
 def _works_so(match: Match) -> list[Statement] | None:
@@ -157,8 +165,10 @@ def _works_so(match: Match) -> list[Statement] | None:
     how, often = match["how"], self_contained(match["often"], longest=6) if match["often"] else ""
     if match.said.is_ahead or often is None:
         return None
-    if match["not"] or match["not2"]:
-        return [Statement(f"no longer works {how}", "fact", slot=f"works {how}", negates=True)]
+    if over := match["not"] or match["not2"]:
+        ended = over.startswith("no longer") or "more" in match.group()
+        said = f"{'no longer works' if ended else 'does not work'} {how}"
+        return [Statement(said, "fact", slot=f"works {how}", negates=True)]
     return [
         Statement(f"works {how} {often}".rstrip(), "fact", slot=f"works {how}", dated="undated", value=EITHER)
     ]
@@ -217,7 +227,8 @@ def _switched_to(match: Match) -> list[Statement] | None:
     if words is None or match.said.is_ahead:
         return None
     if _IS_NAMED.search(words):
-        is_tool = re.fullmatch(possessions.MAKE, words) and words.split()[0].casefold() not in NEVER_NAMES
+        is_tool = match.said.speaks_of_tools and re.fullmatch(possessions.MAKE, words) is not None
+        is_tool = is_tool and words.split()[0].casefold() not in NEVER_NAMES
         return _doing_each("uses", words) if is_tool and "." not in words else None
     if match.said.speaks_of_tools:
         return None
@@ -318,9 +329,7 @@ _INSTEAD = re.compile(r"(?P<a>[\w'. +#-]{2,40}?) (?:instead of|rather than) (?P<
 
 def _stopped(match: Match) -> list[Statement]:
     third = _DOING_STEMS.get(match["verb"])
-    what = re.sub(
-        r" (?:many |some )?years ago\b|^(?:because|since|due to|after|when|as)\b.*", "", match["what"]
-    )
+    what = re.sub(r" (?:many |some )?years ago\b|^(?:because of|due to)\b.*", "", match["what"])
     words = self_contained(what, longest=5) if what else None
     if third is None and not what and not match.said.is_ahead:
         # "Quit running" is a habit by its own name.
@@ -478,7 +487,7 @@ FORMS: tuple[Form, ...] = (
     form(
         rf"(?:{HAVE} )?(?:(?:started|begun|began|resumed|took up|taken up|got into|gotten into)"
         r" (?P<verb>[a-z]+ing)"
-        rf"(?P<what> (?!again\b).+)?(?: again)?{END}|(?:took up|taken up|picked up) (?P<thing>[a-z].+))",
+        rf"(?P<what> (?!again\b).+)?(?: again)?{END}|(?:took up|taken up) (?P<thing>[a-z]+){END})",
         _took_up,
     ),
     form(

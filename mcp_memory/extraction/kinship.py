@@ -36,7 +36,7 @@ def kin_in(sentence: str, reader: Reader) -> Iterator[FoundFact]:
     for pattern in (_ANY_KIN, KIN_CALLED, _IS_MY_KIN, KIN_IS):
         for match in pattern.finditer(sentence):
             name, word = named(match["name"]), match["kin"].lower()
-            if pattern is KIN_IS and (word in _ROLES or _is_of_a_kind(name)):
+            if pattern is KIN_IS and (word in _ROLES or is_of_a_kind(name)):
                 continue
             if _CALLS.search(sentence[: match.start()]):
                 # "Everyone calls my sister Helen Nell": the second is what they call her.
@@ -65,14 +65,23 @@ def _is_name(name: str, reader: Reader) -> bool:
     )
 
 
-def _is_of_a_kind(name: str) -> bool:
+def is_of_a_kind(name: str) -> bool:
     """Whether "my wife is …" says what she is and not who: "Canadian", "Catholic", "CEO"."""
     first = name.split(maxsplit=1)[0]
     if first.casefold() in _NAMES_LIKE_KINDS:
         return False
+    if first.casefold().strip(".") in _KINDS or "-" in first:
+        return True
     return first.isupper() or _KIND_OF_PEOPLE.search(first) is not None or not find_entities(f"Met {name}.")
 
 
+_KINDS = frozenset(
+    """
+    aquarius aries away beagle black blind brave busy cancer capricorn chihuahua corgi dachshund deaf fine
+    free gay gemini happy home husky ill labrador late libra mad mr mrs ms ok pisces poodle pregnant pug sad
+    sagittarius scorpio sick single straight taurus team tired trans vegan virgo white
+    """.split()
+)
 _KIND_OF_PEOPLE = re.compile(r"(?:[ei]an|[ae]se|ish|ic|ist|ican|ew|lim|indu|awake|asleep)$")
 _NAMES_LIKE_KINDS = frozenset(
     """
@@ -160,6 +169,8 @@ def _once_kin(sentence: str, reader: Reader) -> Iterator[FoundFact]:
 def _no_longer_kin(sentence: str, reader: Reader) -> Iterator[FoundFact]:
     """Who is whose no more: "Ines is no longer my boss"."""
     for match in _NO_LONGER.finditer(sentence):
+        if _ONLY_THOUGHT.search(sentence[: match.start()]):
+            continue
         name, word = named(match["name"]), match["kin"].lower()
         kin = CANONICAL.get(word) or word
         if not _is_name(name, reader) or not (match["over"] or match["more"]):
@@ -184,6 +195,12 @@ def _no_longer_kin(sentence: str, reader: Reader) -> Iterator[FoundFact]:
             # "My dentist is Dr. Lee" is told of the speaker.
             text = f"{reader.me}'s {word} is no longer {name}."
             yield replace(over, text=text, slot=f"own {word}")
+
+
+_ONLY_THOUGHT = re.compile(
+    r"\b(?:dream\w*|wonder\w*|hop(?:e|es|ed|ing)|wish\w*|if|imagin\w*|th(?:ink|ought)|guess|suppose|pretend)\b",
+    re.I,
+)
 
 
 def _is_animal(name: str, species: str, reader: Reader) -> FoundFact:

@@ -30,11 +30,22 @@ def _having(thing: str) -> Statement:
 
 
 def _is_made(thing: str) -> bool:
-    """Whether it may be a make: neither a day or a language nor letters alone, as a degree has."""
+    """Whether it is a make, of more words than one or well known."""
     first, *others = thing.split()
-    if first.casefold() in NEVER_NAMES:
+    if first.casefold() in NEVER_NAMES or thing.casefold() in _NO_MAKES:
         return False
-    return bool(others) or not (first.isupper() or sum(map(str.isupper, first)) > 1) or first[0].islower()
+    return bool(others) or first.casefold() in _MAKES
+
+
+_NO_MAKES = frozenset({"big mac", "happy meal"})
+_MAKES = frozenset(
+    """
+    audi bmw chevrolet citroen dacia fiat ford honda hyundai jaguar jeep kia lexus mazda mercedes mini nissan
+    opel peugeot porsche renault seat skoda subaru suzuki tesla toyota vespa volkswagen volvo
+    chromebook fitbit ipad iphone imac kindle macbook nintendo peloton playstation roomba xbox
+    """.split()
+)
+"""Of one word, as others are a drink, a degree or a ride."""
 
 
 def _gone(match: Match) -> list[Statement] | None:
@@ -61,8 +72,8 @@ FORMS: tuple[Form, ...] = (
         _has,
     ),
     form(
-        rf"(?:{HAVE} )?(?P<verb>sold|traded in|gave away|given away|donated|got rid of|returned|scrapped) "
-        rf"(?P<whose>the|my|our|his|her|their) (?:old )?(?P<thing>{MAKE}|[a-z]+)"
+        rf"(?:{HAVE} )?(?P<verb>sold|traded in|gave away|given away|donated|got rid of|scrapped) "
+        rf"(?P<whose>the|my|our) (?:old )?(?P<thing>{MAKE}|[a-z]+)"
         rf"(?: for (?P<article>an? )(?:new |used )?(?P<new>{MAKE}))?{END}",
         _gone,
     ),

@@ -25,9 +25,22 @@ def procedure(sentence: str, turn: Turn, is_suspicious: Callable[[str], bool]) -
 
 
 def is_procedure(text: str) -> bool:
-    """Whether a text is orders that stand, or how something is done, and nothing else."""
+    """Whether a text is orders that stand of how to answer, and nothing else. Whoever hands it on did not say
+    that it is one, and may have read it somewhere: an order to do more is a fact."""
     said = [" ".join(sentence.split()) for sentence in sentences(text)]
-    return bool(said) and all(not one.endswith("?") and _fits(one) for one in said)
+    if not said or _MAY_HARM.search(text):
+        return False
+    return all(not one.endswith("?") and _fits(one) and _OF_STYLE.search(one) is not None for one in said)
+
+
+_OF_STYLE = re.compile(
+    r"\b(?:answer|respond|reply|speak|write|use|address|call me|format|be)\b", re.IGNORECASE
+)
+_MAY_HARM = re.compile(
+    r"@|https?:|www\.|[\"“«:]|\b(?:send|forward|pay|delete|transfer|e-?mails?|passwords?|keys?|tokens?|says|said|run"
+    r"|execute|secrets?|money|discount)\b",
+    re.IGNORECASE,
+)
 
 
 def _fits(sentence: str) -> bool:

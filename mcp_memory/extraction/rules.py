@@ -234,7 +234,7 @@ def _as_mine(match: re.Match[str]) -> str:
 
 _TO_EACH_OTHER = {
     "married": "married", "engaged": "am engaged to", "broke up": "broke up with",
-    "broken up": "broke up with", "split up": "broke up with", "dating": "am dating",
+    "broken up": "broke up with", "dating": "am dating",
 }  # fmt: skip
 
 
@@ -259,7 +259,8 @@ _WRITTEN_LARGE = re.compile(
 )
 _BOTH_OF_US = re.compile(
     rf"^(?:(?P<who>{NAME}) and I|I and (?P<other>{NAME})) (?:have |are )?"
-    rf"(?:just |finally |officially |recently |now )?(?:got |gotten )?(?P<did>{'|'.join(_TO_EACH_OTHER)})\b"
+    rf"(?:just |finally |officially |recently |now )?(?:got |gotten )?(?P<did>{'|'.join(_TO_EACH_OTHER)})"
+    r"(?=\s*(?:$|[,.;!]|(?:on|in|last|this|yesterday|today|two|three|a (?:week|month|year))\b))"
 )
 _WHO = re.compile(
     rf"^(?P<who>(?:[Mm]y [a-z-]+(?: [a-z-]+)? )?[{UPPER}]\w+(?: [{UPPER}]\w+)?|[Mm]y [a-z-]+(?:"

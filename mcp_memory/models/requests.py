@@ -74,9 +74,7 @@ class AddRequest(Value):
     messages: tuple[NewMessage, ...] = Field(
         default=(), max_length=MAX_MESSAGES, description="Or: turns, word for word"
     )
-    kind: Kind | None = Field(
-        default=None, description="Default fact, procedure or message"
-    )
+    kind: Kind | None = Field(default=None, description="Default fact, procedure or message")
     level: Level = Field(
         default="user",
         description="user: lasts, everywhere; session: this session only; agent: what the agent learned",

@@ -240,7 +240,7 @@ class Graph:
 
         def rare_mentions() -> tuple[tuple[str, str], ...]:
             pairs: list[tuple[str, str]] = []
-            for one in entity_ids:
+            for one in dict.fromkeys(entity_ids):
                 rows = self._execute(_SOME_MENTIONING, id=one, limit=at_most + 1)
                 if len(rows) <= at_most:
                     pairs.extend((row[0], one) for row in rows)

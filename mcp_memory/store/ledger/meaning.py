@@ -117,9 +117,7 @@ def may_be_meant(
     key, form = name_key(names[0]), resolving.written_form(names[0])
     if key in telling.others:
         # Whoever this very memory made known is the other one.
-        return [
-            row for row in bearers if not is_known_elsewhere(connection, row.entity_id, telling.memory_ids)
-        ]
+        return [row for row in bearers if not _is_known_before(connection, row.entity_id, telling.memory_ids)]
     if key in telling.full_names:
         bearers = [
             row
@@ -155,7 +153,7 @@ def may_be_meant(
     return [row for row in bearers if row.home_id in meant] or own or bearers
 
 
-def is_known_elsewhere(connection: sa.Connection, entity_id: str, memory_ids: Sequence[str]) -> bool:
+def _is_known_before(connection: sa.Connection, entity_id: str, memory_ids: Sequence[str]) -> bool:
     """Whether anything else than these memories mentions it."""
     mention = schema.mention.c
     query = sa.select(mention.memory_id).where(

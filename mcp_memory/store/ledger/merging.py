@@ -96,11 +96,7 @@ def join_told(
         two = [naming.counts_as(connection, one) for one in (told.one_home, told.other_home)]
         if two[0] == two[1] or parted(connection, two):
             continue
-        if told.is_of_user:
-            # "My name is Maya": she is whoever is first heard of by these words, and nobody met before.
-            if meaning.is_known_elsewhere(connection, two[1], (memory.id, *sources)):
-                continue
-        elif (
+        if (
             not told.is_of_names
             or _were_named_together(connection, *two, before=(memory.id, *sources))
             or _are_said_to_differ(connection, *two)
@@ -109,7 +105,7 @@ def join_told(
                 naming.share(connection, memory, told)
             continue
         # Whoever is known longer is who both count as.
-        kept_id, gone_id = reversed(two) if told.is_one_new and not told.is_of_user else two
+        kept_id, gone_id = reversed(two) if told.is_one_new else two
         concerned = _join(connection, kept_id, gone_id)
         to_index += index_work.enqueue_unless_pending(connection, concerned, memory.recorded_at)
     entities.drop_unmentioned(connection, joined.left)

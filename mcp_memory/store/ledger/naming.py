@@ -59,8 +59,6 @@ class Told:
     is_of_names: bool
     """Whether the other is known by no names but those which the first is told to have."""
     is_of_person: bool
-    is_of_user: bool
-    """Whether the first is the user, telling their own name."""
     name: str
 
 
@@ -169,15 +167,7 @@ def _told(connection: sa.Connection, one: _Named, other: _Named, called: Called,
     entity_type = called.type if one.ref.type == UNKNOWN else one.ref.type
     bearer = Called(other.ref.type, _names(connection, other.ref.id), other.is_guessed)
     is_of_names = resolving.is_meant_by(bearer, replace(called, type=entity_type))
-    return Told(
-        one.home_id,
-        other.home_id,
-        one.is_new,
-        is_of_names,
-        entity_type == "person",
-        resolving.is_user(one.ref.name, one.ref.type),
-        name,
-    )
+    return Told(one.home_id, other.home_id, one.is_new, is_of_names, entity_type == "person", name)
 
 
 def counts_as(connection: sa.Connection, home_id: str) -> str:
