@@ -8,7 +8,7 @@ from mcp_memory.extraction.entities import FoundEntity
 from mcp_memory.extraction.forms import BE, END, HAVE, Form, Match, Statement, form
 from mcp_memory.extraction.phrases import object_key, self_contained
 
-_MASS = r"(?P<mass>\d{2,3}(?:[.,]\d)? ?(?:kg|kgs|kilos?|kilograms?|lbs?|pounds?|stone))"
+_MASS = r"(?P<mass>(?P<much>\d{2,3})(?:[.,]\d)? ?(?:kg|kgs|kilos?|kilograms?|lbs?|pounds?|stone))"
 _DOSE = (
     r"(?P<dose>\d[\d.,]* ?(?:mg|mcg|µg|μg|g|ml|iu|IU|units?|drops?|puffs?|pills?|tablets?|capsules?)"
     r"|half an? (?:pill|tablet))"
@@ -25,7 +25,7 @@ def _weighs(match: Match) -> list[Statement] | None:
         return None
     mass = match["mass"]
     least = next(least for unit, least in _LEAST.items() if unit in mass)
-    if float(re.match(r"[\d.,]+", mass)[0].replace(",", ".")) < least:  # type: ignore[index]
+    if int(match["much"]) < least:
         # What they are down to is money, or what they lift.
         return None
     return [Statement(f"weighs {mass}", "fact", slot="weighs", importance=0.5, value=_plain(mass))]

@@ -292,7 +292,8 @@ class Graph:
         return sum(file.stat().st_size for file in self._path.parent.iterdir() if file.is_file())
 
     def _insert(self, rows: GraphRows) -> None:
-        for entity_id in rows.entity_ids:
+        # A memory whose statement misses one of them would not be made, and nobody told.
+        for entity_id in dict.fromkeys((*rows.entity_ids, *(one for _, one in rows.mentions))):
             self._execute(_ADD_ENTITY, id=entity_id)
         mentioned: dict[str, list[str]] = {memory_id: [] for memory_id in rows.memory_ids}
         for memory_id, entity_id in rows.mentions:
